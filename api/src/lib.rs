@@ -1,0 +1,1 @@
+//! The contract of slothd: wire types, error table, event names, client.

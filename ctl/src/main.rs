@@ -1,0 +1,3 @@
+//! Controls slothd.
+
+fn main() {}

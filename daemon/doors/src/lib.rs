@@ -1,0 +1,1 @@
+//! The doors of slothd: HTTP over a Unix socket.

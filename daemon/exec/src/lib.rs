@@ -1,0 +1,1 @@
+//! Does one thing outside: starts, watches and ends the processes of runs.

@@ -1,0 +1,3 @@
+//! Does one thing outside: starts, watches and ends the processes of runs.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The use cases of slothd and who may use them.

@@ -1,0 +1,3 @@
+//! Runs what has to happen when nobody is watching.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Remembers: the SQLite store of slothd.
