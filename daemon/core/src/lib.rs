@@ -1,6 +1,16 @@
 //! Decides: schedules, occurrences, runs. Pure: no clock, no I/O, no async.
 
+mod ids;
+pub mod launch;
 mod moment;
+pub mod record;
+pub mod run;
+mod schedule;
 pub mod trigger;
+pub mod units;
 
+pub use ids::{AttemptKey, EventId, RunId, ScheduleId, Uid};
 pub use moment::Moment;
+pub use schedule::{
+    Action, AfterCondition, Backoff, CatchUp, Enabled, JitterMode, Keep, Limits, Origin, Overlap, Retries, Sandbox, Schedule,
+};

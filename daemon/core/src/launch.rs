@@ -1,0 +1,152 @@
+//! The language between the engine and an executor: orders to the world, and the facts that come back.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::run::{AttemptEnd, ProcessId, StartFailure};
+use crate::{AttemptKey, Limits, Moment};
+
+/// An order to an executor. Orders for one attempt are carried out in the order they are given; repeating one is harmless.
+#[derive(Clone, Debug)]
+pub enum Order {
+    /// Make the process, held: it must not run a single instruction of the user's program before `Release`.
+    Prepare(Box<Launch>),
+    /// Let it run.
+    Release(AttemptKey),
+    /// End a held process that will never be released.
+    Discard(AttemptKey),
+    /// TERM to the whole tree, KILL after the grace.
+    Kill {
+        /// Which.
+        key: AttemptKey,
+        /// Zero: KILL at once.
+        grace: Duration,
+    },
+    /// The end is on disk here; the executor may forget it.
+    Forget(AttemptKey),
+    /// Find out what became of an attempt that the executor does not list as known.
+    Inspect(Box<Traces>),
+}
+
+/// All that an executor needs to start one attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Launch {
+    /// Which attempt.
+    pub key: AttemptKey,
+    /// Program and arguments; never empty. The program is searched in `PATH` of `env` when it holds no slash.
+    pub argv: Vec<String>,
+    /// Login name to run as.
+    pub user: String,
+    /// Primary group; `None`: that of the user.
+    pub group: Option<String>,
+    /// Working directory; `None`: home of the user, or `/` when that does not exist.
+    pub cwd: Option<PathBuf>,
+    /// Variables. The executor adds `HOME USER LOGNAME SHELL PATH LANG` where they are missing, and nothing else.
+    pub env: BTreeMap<String, String>,
+    /// File mode creation mask.
+    pub umask: u32,
+    /// Bytes for the standard input; `None`: `/dev/null`.
+    pub stdin: Option<String>,
+    /// Limits.
+    pub limits: Limits,
+    /// Longest time from release to end; the executor enforces it, even while nobody is connected.
+    pub timeout: Option<Duration>,
+    /// Between TERM and KILL.
+    pub kill_grace: Duration,
+    /// The framed output file, relative to the data directory. Attempts of one run share it.
+    pub output: PathBuf,
+    /// Bytes of output kept, half head and half tail.
+    pub output_limit: u64,
+}
+
+/// What is known here of an attempt whose executor is gone.
+#[derive(Clone, Debug)]
+pub struct Traces {
+    /// Which.
+    pub key: AttemptKey,
+    /// Its output file, relative to the data directory.
+    pub output: PathBuf,
+    /// Its process, when that had been recorded.
+    pub process: Option<ProcessId>,
+}
+
+/// A fact reported by an executor.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Report {
+    /// The executor is reachable; these are all attempts it knows of.
+    Connected(Vec<Known>),
+    /// It is not; orders given now wait until it is again.
+    Disconnected(String),
+    /// The process exists and is held.
+    Prepared {
+        /// Which.
+        key: AttemptKey,
+        /// The process.
+        process: ProcessId,
+    },
+    /// The process could not be made; nothing ran.
+    Refused {
+        /// Which.
+        key: AttemptKey,
+        /// Why.
+        failure: StartFailure,
+    },
+    /// The user's program began.
+    Started {
+        /// Which.
+        key: AttemptKey,
+        /// When.
+        at: Moment,
+    },
+    /// It ended. Repeated at each connect until `Forget`.
+    Ended {
+        /// Which.
+        key: AttemptKey,
+        /// How.
+        end: AttemptEnd,
+    },
+    /// Answer to `Inspect`.
+    Inspected {
+        /// Which.
+        key: AttemptKey,
+        /// What was found.
+        finding: Finding,
+    },
+}
+
+/// One attempt that an executor knows of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Known {
+    /// Which.
+    pub key: AttemptKey,
+    /// Its state.
+    pub state: KnownState,
+}
+
+/// State of a known attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub enum KnownState {
+    /// Made, not released.
+    Held(ProcessId),
+    /// Released.
+    Running {
+        /// The process.
+        process: ProcessId,
+        /// When it was released.
+        since: Moment,
+    },
+    /// Ended and not yet forgotten.
+    Ended(AttemptEnd),
+}
+
+/// What became of an attempt whose executor is gone.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Finding {
+    /// There is proof that the user's program never began.
+    NeverStarted,
+    /// The output file holds its end.
+    Ended(AttemptEnd),
+    /// It began and nothing tells how it ended. The text says what is known. Any process left of it has been killed.
+    Lost(String),
+}

@@ -1,0 +1,247 @@
+//! What the core wants remembered. Each batch of records is one transaction of the store: all of it happens or nothing.
+
+use std::sync::Arc;
+
+use crate::run::{Attempt, AttemptEnd, Reason, Run, RunStatus, RunTrigger};
+use crate::{AttemptKey, EventId, Moment, RunId, Schedule, ScheduleId, Uid};
+
+/// One change of the durable state.
+#[derive(Clone, Debug)]
+pub enum Record {
+    /// A due instant is claimed ahead of its time: it has a row, undecided.
+    Planned(Occurrence),
+    /// Undecided instants later than `after` are taken back, of one schedule or of all.
+    Unplanned {
+        /// `None`: all schedules.
+        schedule: Option<ScheduleId>,
+        /// Rows with a due instant after this go.
+        after: Moment,
+    },
+    /// What was decided about an instant; makes the row when there is none, replaces `planned`, never another decision.
+    Decided(Occurrence, Decision),
+    /// Instants too many or too old for a row each, folded into the schedule's summary.
+    Folded(Fold),
+    /// How far a schedule is decided or claimed, and a lower bound of its next unclaimed instant.
+    Marked {
+        /// Which.
+        schedule: ScheduleId,
+        /// All instants up to here have a row (or are in the summary).
+        mark: Moment,
+        /// No unclaimed instant lies before; `None`: there is none ever.
+        next_due: Option<Moment>,
+    },
+    /// A new schedule. Fails as a conflict when its owner has one of this name.
+    ScheduleCreated(Arc<Schedule>),
+    /// A new revision. Fails as a conflict when the stored revision is not `revision - 1`. When `trigger_since` is later than before,
+    /// the old trigger is closed in the history at that moment, planned rows after it are taken back, and mark and next_due become it.
+    ScheduleChanged(Arc<Schedule>),
+    /// Deleted; its history stays. Closes the trigger, takes back planned rows.
+    ScheduleDeleted {
+        /// Which.
+        schedule: ScheduleId,
+        /// When.
+        at: Moment,
+    },
+    /// Counters of a schedule after one of its runs ended.
+    ScheduleStats {
+        /// Which.
+        schedule: ScheduleId,
+        /// The counters.
+        stats: Stats,
+    },
+    /// A new run, with its task `command`.
+    RunCreated(Box<Run>),
+    /// A run changed: the record replaces the stored one.
+    RunChanged(Box<Run>),
+    /// An attempt is about to be released.
+    AttemptStarted(Attempt),
+    /// An attempt ended.
+    AttemptEnded(AttemptKey, Box<AttemptEnd>),
+    /// A fact for the feed.
+    Event(Box<Event>),
+    /// An entry of the audit trail.
+    Audit(Box<Audit>),
+    /// A new clock epoch.
+    Epoch(ClockEpoch),
+    /// A named value of the daemon (`quiesced`, `last_alive`, `boot_id` …); `None` removes it.
+    Meta(&'static str, Option<String>),
+}
+
+/// Identity of a due instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Occurrence {
+    /// Whose.
+    pub schedule: ScheduleId,
+    /// Nominal instant.
+    pub due_at: Moment,
+    /// Clock epoch.
+    pub epoch: u32,
+}
+
+/// What became of a due instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// A run answers it.
+    Run {
+        /// Which.
+        run: RunId,
+        /// Why.
+        trigger: RunTrigger,
+    },
+    /// No run.
+    Skipped(Skip),
+    /// The run of a later instant answers it.
+    Coalesced {
+        /// Which.
+        run: RunId,
+    },
+}
+
+/// Why an instant did not run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Skip {
+    /// The schedule was paused.
+    Paused,
+    /// An earlier run was in the way.
+    Overlap {
+        /// Which.
+        by: RunId,
+    },
+    /// It could not start in time.
+    Deadline,
+    /// Missed, and the catch-up policy or window says no.
+    CatchUp,
+    /// The daemon was in maintenance.
+    Quiesced,
+    /// The waiting runs of the schedule reached `queue_limit`.
+    Limit,
+}
+
+/// A range of instants that is kept as numbers only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fold {
+    /// Whose.
+    pub schedule: ScheduleId,
+    /// First instant.
+    pub from: Moment,
+    /// Last instant.
+    pub to: Moment,
+    /// How many were skipped by the catch-up policy.
+    pub skipped: u64,
+}
+
+/// Counters of a schedule.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Runs made, ever.
+    pub runs: u64,
+    /// Failed runs since the last success.
+    pub failures_in_a_row: u32,
+    /// End of the last completed run.
+    pub last_success_at: Option<Moment>,
+    /// The run that ended last.
+    pub last_run: Option<RunId>,
+    /// How it ended.
+    pub last_status: Option<RunStatus>,
+    /// Why.
+    pub last_reason: Option<Reason>,
+    /// When it ended.
+    pub last_ended_at: Option<Moment>,
+    /// How long it took, microseconds from start to end.
+    pub last_duration_us: Option<i64>,
+    /// Boot id for which `@reboot` has fired.
+    pub fired_boot: Option<String>,
+}
+
+/// A stretch of time during which the clock was not set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClockEpoch {
+    /// Number, from 0.
+    pub epoch: u32,
+    /// Wall clock just before the step that began it (equal to `after` for epoch 0).
+    pub before: Moment,
+    /// Wall clock just after.
+    pub after: Moment,
+    /// Sum of all steps since epoch 0, microseconds: how far `@every` anchors have moved.
+    pub shift_us: i64,
+    /// `start`, `clock_step`.
+    pub cause: &'static str,
+}
+
+/// Severity of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Normal.
+    Info,
+    /// Somebody should look.
+    Warning,
+    /// Something failed.
+    Error,
+    /// Something is broken.
+    Critical,
+}
+
+/// One row of the feed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Identity.
+    pub id: EventId,
+    /// Type of the catalogue, `run.completed`.
+    pub kind: &'static str,
+    /// Severity.
+    pub severity: Severity,
+    /// One line for people.
+    pub message: String,
+    /// The run.
+    pub run: Option<RunId>,
+    /// The task.
+    pub task: Option<&'static str>,
+    /// Who caused it (login name or `uid N`).
+    pub user: Option<String>,
+    /// When it happened.
+    pub at: Moment,
+    /// Payload.
+    pub data: Vec<(&'static str, Value)>,
+}
+
+/// A value of a payload.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Text.
+    Text(String),
+    /// Whole number.
+    Int(i64),
+    /// Seconds and other fractions.
+    Float(f64),
+    /// Truth.
+    Bool(bool),
+    /// Nothing known.
+    Null,
+}
+
+/// One entry of the audit trail.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Audit {
+    /// When.
+    pub at: Moment,
+    /// Who.
+    pub uid: Uid,
+    /// Login name.
+    pub user: String,
+    /// `socket`, `config`, `daemon`.
+    pub method: &'static str,
+    /// `schedule:create`.
+    pub action: &'static str,
+    /// `schedule`, `run` …
+    pub object: &'static str,
+    /// Its name or id.
+    pub object_id: String,
+    /// `ok`, `denied`, `error`.
+    pub result: &'static str,
+    /// Why not, or why.
+    pub reason: Option<String>,
+    /// Of the request.
+    pub request_id: String,
+    /// What was asked, in a few words per field.
+    pub details: Vec<(&'static str, Value)>,
+}

@@ -1,0 +1,223 @@
+//! What a run is: one execution, its states and how it can end. States and reasons are those of the run record.
+
+use std::time::Duration;
+
+use crate::{AttemptKey, Moment, RunId, ScheduleId, Uid};
+
+/// The durable record of one execution.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Identity.
+    pub id: RunId,
+    /// The schedule that it belongs to.
+    pub schedule: ScheduleId,
+    /// Which version of the schedule it executes.
+    pub revision: u32,
+    /// Name of the schedule when the run was made.
+    pub schedule_name: String,
+    /// Who owns it.
+    pub owner: Uid,
+    /// Who it runs as.
+    pub user: String,
+    /// What made it.
+    pub trigger: RunTrigger,
+    /// The nominal instant that it answers; for a run by hand the moment it was asked for.
+    pub due_at: Moment,
+    /// Clock epoch of that instant.
+    pub epoch: u32,
+    /// Who or what asked, in words: `schedule`, `uid 1000 (ann)`, `after mirror`.
+    pub asked_by: String,
+    /// State.
+    pub status: RunStatus,
+    /// Why it ended as it did, when not `completed`.
+    pub reason: Option<Reason>,
+    /// One sentence for people beside `reason`.
+    pub message: Option<String>,
+    /// When it was accepted.
+    pub queued_at: Moment,
+    /// When its first process was released.
+    pub started_at: Option<Moment>,
+    /// When it reached its terminal state.
+    pub ended_at: Option<Moment>,
+    /// Attempts begun.
+    pub attempts: u32,
+    /// When the next attempt begins, while it waits for one.
+    pub retry_at: Option<Moment>,
+    /// Result of the last attempt.
+    pub exit_code: Option<i32>,
+    /// Signal that ended the last attempt.
+    pub signal: Option<i32>,
+    /// Sum over the attempts.
+    pub usage: Usage,
+    /// Bytes that the attempts wrote, kept or not.
+    pub output_bytes: u64,
+    /// The last 4 KiB of standard error, lossily decoded.
+    pub stderr_tail: String,
+    /// Process of the running attempt.
+    pub process: Option<ProcessId>,
+}
+
+/// What made a run (`trigger` of the ledger).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunTrigger {
+    /// Its instant came.
+    Due,
+    /// Its instant was missed and is made up.
+    CatchUp,
+    /// Somebody asked with slothctl.
+    Manual,
+    /// Another schedule's run ended.
+    After,
+    /// A program asked.
+    Api,
+    /// Another boot of the host.
+    Boot,
+}
+
+/// State of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunStatus {
+    /// Accepted; waits for a slot or for an earlier run.
+    Queued,
+    /// Its process is being prepared.
+    Starting,
+    /// Its process runs, or it waits for the next attempt.
+    Running,
+    /// Succeeded.
+    Completed,
+    /// Failed, see the reason.
+    Failed,
+    /// Cancelled, see the reason.
+    Cancelled,
+}
+
+impl RunStatus {
+    /// Whether it cannot change any more.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, RunStatus::Completed | RunStatus::Failed | RunStatus::Cancelled)
+    }
+}
+
+/// Why a run failed or was cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The command failed: exit code, signal or could not be started.
+    TaskFailed,
+    /// The last attempt ran longer than `timeout`.
+    Timeout,
+    /// Killed for its memory.
+    Oom,
+    /// The result could never be learnt.
+    Lost,
+    /// May not run as that user, or the user is gone.
+    Denied,
+    /// Cancelled by a person.
+    User,
+    /// Replaced by a newer run (`overlap = replace`).
+    Superseded,
+    /// Cancelled by the shutdown of the host or daemon.
+    Shutdown,
+    /// Could not start before its deadline.
+    QueueTimeout,
+}
+
+/// Resources used; `None` where the executor cannot tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// User and system time.
+    pub cpu: Duration,
+    /// Highest memory, bytes.
+    pub memory_peak_bytes: Option<u64>,
+    /// Bytes read from storage.
+    pub io_read_bytes: Option<u64>,
+    /// Bytes written to storage.
+    pub io_write_bytes: Option<u64>,
+}
+
+/// A process that cannot be mistaken for another one with the same number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessId {
+    /// Number, or 0 where a unit stands for it.
+    pub pid: u32,
+    /// Start time in clock ticks since boot (field 22 of `/proc/PID/stat`, proc(5)).
+    pub start_ticks: u64,
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+}
+
+/// How one attempt ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttemptEnd {
+    /// What happened.
+    pub outcome: Outcome,
+    /// When.
+    pub ended_at: Moment,
+    /// What it used.
+    pub usage: Usage,
+    /// Bytes written to standard output and error.
+    pub output_bytes: u64,
+    /// Of those, bytes that were dropped in the middle.
+    pub dropped_bytes: u64,
+    /// The last 4 KiB of standard error, lossily decoded.
+    pub stderr_tail: String,
+}
+
+/// What happened to one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The main process exited.
+    Exited(i32),
+    /// The main process died of this signal.
+    Signaled(i32),
+    /// It ran too long and was killed; the code or signal of its end.
+    TimedOut,
+    /// It was killed because we were told to.
+    Killed,
+    /// The kernel killed it for memory.
+    Oom,
+    /// It could not be started: nothing of it ran.
+    NotStarted(StartFailure),
+    /// It ran, but nobody knows how it ended.
+    Lost(String),
+}
+
+/// Why a process could not be started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartFailure {
+    /// Class.
+    pub kind: StartFailureKind,
+    /// One sentence with path and errno.
+    pub message: String,
+}
+
+/// Class of a start failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartFailureKind {
+    /// The user or group does not exist, or may not be used.
+    User,
+    /// The working directory cannot be entered.
+    Directory,
+    /// The program does not exist or cannot be executed.
+    Program,
+    /// A limit cannot be set.
+    Limit,
+    /// The output file cannot be written.
+    Output,
+    /// Too many processes or too little memory: worth another try.
+    Resources,
+    /// Anything else.
+    Other,
+}
+
+/// One try of a run as it is recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attempt {
+    /// Which.
+    pub key: AttemptKey,
+    /// When its process was released.
+    pub started_at: Moment,
+    /// Its process.
+    pub process: Option<ProcessId>,
+    /// How it ended, when it has.
+    pub end: Option<AttemptEnd>,
+}
