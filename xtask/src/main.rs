@@ -1,3 +1,108 @@
-//! Automation of the workspace.
+//! Automation of the workspace: one binary behind `cargo xtask`, so that a machine with a Rust toolchain needs no
+//! other set-up to check the project.
 
-fn main() {}
+mod bench;
+mod demo;
+mod test;
+mod tidy;
+mod tools;
+mod torture;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+/// One sub-command of `cargo xtask`.
+struct Command {
+    name: &'static str,
+    /// One line for `--help`; a command without one is not there yet and stays unlisted.
+    summary: Option<&'static str>,
+    run: fn(&[String]) -> Result<ExitCode>,
+}
+
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "test",
+        summary: Some("Run everything that must pass; `test --help` tells more"),
+        run: test::run,
+    },
+    Command {
+        name: "tidy",
+        summary: Some("Check the laws of the house that compilers do not know"),
+        run: tidy::run,
+    },
+    Command {
+        name: "tools",
+        summary: Some("Install the cargo tools that `test` needs, print versions"),
+        run: tools::run,
+    },
+    Command {
+        name: "demo",
+        summary: None,
+        run: demo::run,
+    },
+    Command {
+        name: "bench",
+        summary: None,
+        run: bench::run,
+    },
+    Command {
+        name: "torture",
+        summary: None,
+        run: torture::run,
+    },
+];
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let Some((name, rest)) = args.split_first() else {
+        eprint!("{}", help());
+        return ExitCode::from(2);
+    };
+    if matches!(name.as_str(), "-h" | "--help" | "help") {
+        print!("{}", help());
+        return ExitCode::SUCCESS;
+    }
+    let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
+        eprint!(
+            "unknown_command: `{name}` is not a sub-command of cargo xtask\n\n{}",
+            help()
+        );
+        return ExitCode::from(2);
+    };
+    match (command.run)(rest) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("cargo xtask {name}: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn help() -> String {
+    let mut text = "Automation of the workspace\n\nUsage: cargo xtask COMMAND [OPTIONS]\n\nCommands:\n".to_owned();
+    for command in COMMANDS {
+        if let Some(summary) = command.summary {
+            text += &format!("  {:<8} {summary}\n", command.name);
+        }
+    }
+    text + "\nExit codes: 0 all is well, 1 a check failed, 2 a check could not be run\n"
+}
+
+/// The answer of a sub-command that has its place but no contents yet.
+fn not_supported(name: &str) -> Result<ExitCode> {
+    anyhow::bail!("not_supported: there is no `{name}` yet; `cargo xtask --help` lists what there is")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_lists_finished_commands_only() {
+        let help = help();
+        assert!(help.contains("  test ") && help.contains("  tidy "));
+        assert!(!help.contains("torture"));
+    }
+}
