@@ -2,7 +2,10 @@
 
 mod ids;
 pub mod launch;
+pub mod ledger;
+pub mod machine;
 mod moment;
+mod random;
 pub mod record;
 pub mod run;
 mod schedule;

@@ -52,7 +52,11 @@ impl Moment {
     /// RFC 3339 in UTC with milliseconds, as JSON shows it: `2031-03-09T07:00:00.000Z`.
     pub fn rfc3339(self) -> String {
         let whole = self.timestamp();
-        format!("{}.{:03}Z", whole.strftime("%Y-%m-%dT%H:%M:%S"), self.millis().rem_euclid(1000))
+        format!(
+            "{}.{:03}Z",
+            whole.strftime("%Y-%m-%dT%H:%M:%S"),
+            self.millis().rem_euclid(1000)
+        )
     }
 }
 

@@ -10,12 +10,17 @@ use crate::{AttemptKey, EventId, Moment, RunId, Schedule, ScheduleId, Uid};
 pub enum Record {
     /// A due instant is claimed ahead of its time: it has a row, undecided.
     Planned(Occurrence),
-    /// Undecided instants later than `after` are taken back, of one schedule or of all.
-    Unplanned {
-        /// `None`: all schedules.
-        schedule: Option<ScheduleId>,
-        /// Rows with a due instant after this go.
-        after: Moment,
+    /// All undecided instants of all schedules are taken back; the mark of each schedule concerned returns to just before its first one,
+    /// and `next_due` to that one. Then they can be claimed again, or be found missed.
+    Unplanned,
+    /// The clock was set: `mark` and `next_due` of every schedule move, by the kind of its trigger. Schedules without a next instant stay.
+    Rebased {
+        /// Fixed cron triggers and `@at`.
+        fixed: Rebase,
+        /// Interval and anchored cron triggers.
+        interval: Rebase,
+        /// `@every`.
+        every: Rebase,
     },
     /// What was decided about an instant; makes the row when there is none, replaces `planned`, never another decision.
     Decided(Occurrence, Decision),
@@ -41,6 +46,8 @@ pub enum Record {
         schedule: ScheduleId,
         /// When.
         at: Moment,
+        /// Clock epoch of `at`.
+        epoch: u32,
     },
     /// Counters of a schedule after one of its runs ended.
     ScheduleStats {
@@ -65,6 +72,15 @@ pub enum Record {
     Epoch(ClockEpoch),
     /// A named value of the daemon (`quiesced`, `last_alive`, `boot_id` …); `None` removes it.
     Meta(&'static str, Option<String>),
+}
+
+/// Where a mark moves when the clock was set; `next_due`, a lower bound, follows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rebase {
+    /// To this moment, from wherever it was.
+    To(Moment),
+    /// Back to this moment when it is later.
+    AtMost(Moment),
 }
 
 /// Identity of a due instant.

@@ -34,6 +34,8 @@ pub struct Schedule {
     pub created_at: Moment,
     /// When its trigger was last set; instants before belong to an earlier trigger.
     pub trigger_since: Moment,
+    /// Clock epoch of `trigger_since`.
+    pub trigger_epoch: u32,
     /// What it runs.
     pub action: Action,
     /// Who it runs as.
@@ -246,7 +248,10 @@ pub struct Keep {
 
 impl Default for Keep {
     fn default() -> Self {
-        Keep { runs: 100, age: Duration::from_secs(30 * 86_400) }
+        Keep {
+            runs: 100,
+            age: Duration::from_secs(30 * 86_400),
+        }
     }
 }
 

@@ -1,0 +1,138 @@
+//! Runs that are ended before their time: by a person, or by a newer run.
+
+use std::time::Duration;
+
+use super::{Answer, Early, Effects, Late, Machine, Phase, Refusal, Token};
+use crate::launch::Order;
+use crate::record::Record;
+use crate::run::{Reason, RunStatus};
+use crate::{AttemptKey, Moment, RunId, ScheduleId};
+
+impl Machine {
+    pub(super) fn cancel_asked(
+        &mut self,
+        now: Moment,
+        run: RunId,
+        force: bool,
+        asked_by: &str,
+        token: Token,
+        effects: &mut Effects,
+    ) {
+        let answer = match self.runs.contains_key(&run) {
+            false => Err(Refusal::NotRunning),
+            true if self.blocked => Err(Refusal::StorageBlocked),
+            true => {
+                let done = self.end_early(
+                    now,
+                    run,
+                    Reason::User,
+                    &format!("cancelled by {asked_by}"),
+                    force,
+                    effects,
+                );
+                Ok(Answer::Cancelling { done })
+            }
+        };
+        effects.late.push(Late::Reply(token, answer));
+    }
+
+    /// Makes way for a newer run: ends what goes and what waits.
+    pub(super) fn supersede(&mut self, now: Moment, id: ScheduleId, effects: &mut Effects) {
+        let Some(entry) = self.entries.get(&id) else { return };
+        let waiting: Vec<RunId> = entry.waiting.iter().copied().collect();
+        let going = entry.going.clone();
+        for run in waiting.into_iter().chain(going) {
+            self.end_early(now, run, Reason::Superseded, "replaced by a newer run", false, effects);
+        }
+    }
+
+    /// Ends a run. True when it is over at once, false when its processes have to be killed first.
+    pub(super) fn end_early(
+        &mut self,
+        now: Moment,
+        run: RunId,
+        reason: Reason,
+        message: &str,
+        force: bool,
+        effects: &mut Effects,
+    ) -> bool {
+        let Some(active) = self.runs.get_mut(&run) else {
+            return true;
+        };
+        let key = AttemptKey {
+            run,
+            attempt: active.run.attempts,
+        };
+        match active.phase {
+            Phase::Waiting | Phase::InLine | Phase::Resting => {
+                self.finish(
+                    now,
+                    run,
+                    RunStatus::Cancelled,
+                    Some(reason),
+                    Some(message.to_owned()),
+                    effects,
+                );
+                true
+            }
+            Phase::Preparing => {
+                effects.early.push(Early::Order(Order::Discard(key)));
+                self.finish(
+                    now,
+                    run,
+                    RunStatus::Cancelled,
+                    Some(reason),
+                    Some(message.to_owned()),
+                    effects,
+                );
+                true
+            }
+            Phase::Releasing | Phase::Running | Phase::Inspecting => {
+                let grace = if force {
+                    Duration::ZERO
+                } else {
+                    active.schedule.kill_grace
+                };
+                if active.ending.is_none() {
+                    active.ending = Some(reason);
+                    active.run.reason = Some(reason);
+                    active.run.message = Some(message.to_owned());
+                    effects.records.push(Record::RunChanged(Box::new(active.run.clone())));
+                }
+                effects.late.push(Late::Order(Order::Kill { key, grace }));
+                false
+            }
+        }
+    }
+
+    /// The run that a request made could not be recorded: it never was.
+    pub(super) fn run_withdrawn(&mut self, now: Moment, run: RunId, effects: &mut Effects) {
+        let Some(active) = self.runs.remove(&run) else { return };
+        let key = AttemptKey {
+            run,
+            attempt: active.run.attempts,
+        };
+        let id = active.run.schedule;
+        if active.run.attempts > 0 {
+            effects.early.push(Early::Order(Order::Discard(key)));
+        }
+        self.leave_place(active.phase);
+        self.line.retain(|r| *r != run);
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.going.retain(|r| *r != run);
+            entry.waiting.retain(|r| *r != run);
+            entry.stats.runs = entry.stats.runs.saturating_sub(1);
+        }
+        self.next_in_schedule(now, id, now, effects);
+        self.fill_places(now, effects);
+    }
+
+    pub(super) fn leave_place(&mut self, phase: Phase) {
+        if matches!(
+            phase,
+            Phase::Preparing | Phase::Releasing | Phase::Running | Phase::Inspecting
+        ) {
+            self.places_used = self.places_used.saturating_sub(1);
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The end of an attempt, and of a run: success, another attempt, or failure, and what follows from it.
+
+use super::runs::retry_delay;
+use super::{Effects, Late, Machine, Phase, What};
+use crate::launch::Order;
+use crate::record::Record;
+use crate::run::{Attempt, AttemptEnd, Outcome, Reason, RunStatus, StartFailure, StartFailureKind, Usage};
+use crate::{AttemptKey, Enabled, Moment, RunId, Schedule, ScheduleId};
+
+/// What an outcome means for the run.
+enum Verdict {
+    Success,
+    Failure {
+        reason: Reason,
+        message: String,
+        retry: bool,
+    },
+    Cancelled(Reason),
+}
+
+impl Machine {
+    /// An attempt ended. Reports of the same end may come again; the first one counts.
+    pub(super) fn ended(&mut self, now: Moment, key: AttemptKey, end: AttemptEnd, effects: &mut Effects) {
+        let forget = Late::Order(Order::Forget(key));
+        let Some(active) = self.runs.get_mut(&key.run) else {
+            effects.late.push(forget);
+            return;
+        };
+        if active.run.attempts != key.attempt || matches!(active.phase, Phase::Waiting | Phase::InLine | Phase::Resting)
+        {
+            effects.late.push(forget);
+            return;
+        }
+        let phase = active.phase;
+        if active.run.started_at.is_none() {
+            active.run.started_at = Some(end.ended_at);
+        }
+        if active.run.process.is_none() {
+            let attempt = Attempt {
+                key,
+                started_at: end.ended_at,
+                process: None,
+                end: None,
+            };
+            effects.records.push(Record::AttemptStarted(attempt));
+        }
+        let run = &mut active.run;
+        run.usage = add(run.usage, end.usage);
+        run.output_bytes += end.output_bytes;
+        run.stderr_tail.clone_from(&end.stderr_tail);
+        run.exit_code = match end.outcome {
+            Outcome::Exited(code) => Some(code),
+            _ => None,
+        };
+        run.signal = match end.outcome {
+            Outcome::Signaled(signal) => Some(signal),
+            _ => None,
+        };
+        run.process = None;
+        let verdict = judge(&end.outcome, &active.schedule, active.ending);
+        let retry = matches!(verdict, Verdict::Failure { retry: true, .. })
+            && active.ending.is_none()
+            && active.run.attempts <= active.schedule.retries.max;
+        effects.records.push(Record::AttemptEnded(key, Box::new(end)));
+        effects.late.push(forget);
+        match verdict {
+            Verdict::Failure { message, reason, .. } if retry => {
+                self.leave_place(phase);
+                self.rest(now, key.run, reason, message, effects);
+                self.fill_places(now, effects);
+            }
+            Verdict::Failure { reason, message, .. } => {
+                self.finish(now, key.run, RunStatus::Failed, Some(reason), Some(message), effects);
+            }
+            Verdict::Success => self.finish(now, key.run, RunStatus::Completed, None, None, effects),
+            Verdict::Cancelled(reason) => {
+                self.finish(now, key.run, RunStatus::Cancelled, Some(reason), None, effects);
+            }
+        }
+    }
+
+    /// The process could not be made.
+    pub(super) fn refused(&mut self, now: Moment, key: AttemptKey, failure: StartFailure, effects: &mut Effects) {
+        let end = AttemptEnd {
+            outcome: Outcome::NotStarted(failure),
+            ended_at: now,
+            usage: Usage::default(),
+            output_bytes: 0,
+            dropped_bytes: 0,
+            stderr_tail: String::new(),
+        };
+        self.ended(now, key, end, effects);
+    }
+
+    /// Waits for the next attempt.
+    fn rest(&mut self, now: Moment, id: RunId, reason: Reason, message: String, effects: &mut Effects) {
+        let chance = self.random.fraction();
+        let Some(active) = self.runs.get_mut(&id) else { return };
+        let at = now + retry_delay(&active.schedule, active.run.attempts + 1, chance);
+        active.phase = Phase::Resting;
+        active.run.retry_at = Some(at);
+        active.run.message = Some(message);
+        let run = active.run.clone();
+        let max = active.schedule.retries.max;
+        effects.records.push(Record::RunChanged(Box::new(run.clone())));
+        self.note_retrying(now, &run, reason, at, max, effects);
+        let timer = self.timer(at, What::Begin { run: id });
+        effects.arms.timers.push(timer);
+    }
+
+    /// The run reaches its terminal state, once.
+    pub(super) fn finish(
+        &mut self,
+        now: Moment,
+        id: RunId,
+        status: RunStatus,
+        reason: Option<Reason>,
+        message: Option<String>,
+        effects: &mut Effects,
+    ) {
+        let Some(active) = self.runs.remove(&id) else { return };
+        self.leave_place(active.phase);
+        self.line.retain(|waiting| *waiting != id);
+        let mut run = active.run;
+        run.status = status;
+        run.reason = reason;
+        run.message = message.or(run.message.take().filter(|_| status != RunStatus::Completed));
+        run.ended_at = Some(now.max(run.queued_at));
+        run.retry_at = None;
+        effects.records.push(Record::RunChanged(Box::new(run.clone())));
+        let schedule_id = run.schedule;
+        if let Some(entry) = self.entries.get_mut(&schedule_id) {
+            entry.going.retain(|r| *r != id);
+            entry.waiting.retain(|r| *r != id);
+            let stats = &mut entry.stats;
+            stats.last_run = Some(id);
+            stats.last_status = Some(status);
+            stats.last_reason = reason;
+            stats.last_ended_at = run.ended_at;
+            stats.last_duration_us = run
+                .started_at
+                .zip(run.ended_at)
+                .map(|(start, end)| end.micros() - start.micros());
+            match status {
+                RunStatus::Completed => {
+                    stats.failures_in_a_row = 0;
+                    stats.last_success_at = run.ended_at;
+                }
+                RunStatus::Failed => stats.failures_in_a_row += 1,
+                _ => {}
+            }
+            let stats = stats.clone();
+            entry.touch(effects);
+            effects.records.push(Record::ScheduleStats {
+                schedule: schedule_id,
+                stats,
+            });
+        }
+        self.note_ended(now, &run, effects);
+        self.follow(now, &active.schedule, status, effects);
+        self.pause_if_failing(now, schedule_id, effects);
+        self.next_in_schedule(now, schedule_id, now, effects);
+        self.fill_places(now, effects);
+    }
+
+    /// Pauses a schedule whose runs keep failing, when it asked for that.
+    pub(super) fn pause_if_failing(&mut self, now: Moment, id: ScheduleId, effects: &mut Effects) {
+        let Some(entry) = self.entries.get(&id) else { return };
+        let failures = entry.stats.failures_in_a_row;
+        if entry.schedule.enabled == Enabled::Yes
+            && entry
+                .schedule
+                .pause_after_failures
+                .is_some_and(|limit| failures >= limit)
+        {
+            let reason = format!("{failures} failed runs in a row (pause_after_failures)");
+            self.pause(now, id, reason, effects);
+        }
+    }
+}
+
+fn judge(outcome: &Outcome, schedule: &Schedule, ending: Option<Reason>) -> Verdict {
+    let failure = |reason, message: String, retry| match ending {
+        Some(cancelled) => Verdict::Cancelled(cancelled),
+        None => Verdict::Failure { reason, message, retry },
+    };
+    match outcome {
+        Outcome::Exited(code) if schedule.success_codes.contains(code) => Verdict::Success,
+        Outcome::Exited(code) => failure(Reason::TaskFailed, format!("exit code {code}"), true),
+        Outcome::Signaled(signal) => failure(Reason::TaskFailed, format!("killed by signal {signal}"), true),
+        Outcome::TimedOut => failure(Reason::Timeout, "ran longer than its timeout".to_owned(), true),
+        Outcome::Killed => Verdict::Cancelled(ending.unwrap_or(Reason::User)),
+        Outcome::Oom => failure(
+            Reason::Oom,
+            "killed for using more memory than its limit".to_owned(),
+            true,
+        ),
+        Outcome::NotStarted(start) => match start.kind {
+            StartFailureKind::User => failure(Reason::Denied, start.message.clone(), false),
+            _ => failure(Reason::TaskFailed, start.message.clone(), true),
+        },
+        Outcome::Lost(what) => failure(Reason::Lost, what.clone(), schedule.retry_lost),
+    }
+}
+
+fn add(a: Usage, b: Usage) -> Usage {
+    let sum = |x: Option<u64>, y: Option<u64>| match (x, y) {
+        (None, None) => None,
+        (x, y) => Some(x.unwrap_or(0) + y.unwrap_or(0)),
+    };
+    Usage {
+        cpu: a.cpu + b.cpu,
+        memory_peak_bytes: a.memory_peak_bytes.max(b.memory_peak_bytes),
+        io_read_bytes: sum(a.io_read_bytes, b.io_read_bytes),
+        io_write_bytes: sum(a.io_write_bytes, b.io_write_bytes),
+    }
+}

@@ -1,0 +1,428 @@
+//! The state machine of the daemon: what is due, what runs, what waits. It owns no clock, no database and no process.
+//!
+//! Facts come in as [`Input`]s with the time at which they are handled; what must follow goes out as [`Effects`]. The driver commits
+//! `records` in one transaction, may carry out `early` at any time, and carries out `late` only when the commit is durable. Then it
+//! hands `arms` back with [`Input::Committed`]. Batches are committed in the order in which they were filled.
+//!
+//! ```text
+//!             Refilled            time comes             Prepared            Ended
+//!  schedule ──────────▶ planned ──────────────▶ starting ─────────▶ running ───────▶ completed | failed | cancelled
+//!     │                    │                       ▲                   │
+//!     │ found late         │ overlap, paused, …    │ slot, turn        │ retry: waiting, then starting
+//!     ▼                    ▼                       │                   ▼
+//!  missed ─▶ catch-up   skipped                  queued ◀──────────────┘
+//! ```
+//!
+//! Only schedules with something going on are in memory: a claimed instant, a run, or `after`. The rest is in the store, which the
+//! planner asks for what becomes due soon.
+
+mod cancel;
+mod chain;
+mod change;
+mod clock;
+mod effects;
+mod ending;
+mod fire;
+mod missed;
+mod notes;
+mod plan;
+mod reports;
+mod runs;
+mod start;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use change::Edit;
+pub use clock::STEP_MAX;
+pub use effects::{Answer, Arms, Early, Effects, Late, Refusal, Token};
+pub use plan::jitter;
+pub use runs::output_path;
+pub use start::{OpenRun, Recovered};
+
+use crate::launch::Report;
+use crate::random::Random;
+use crate::record::{ClockEpoch, Occurrence, Stats};
+use crate::run::{Run, RunTrigger};
+use crate::{Moment, RunId, Schedule, ScheduleId};
+
+/// Limits and constants of a machine.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How many runs may have a process at once; further ones wait.
+    pub max_running: usize,
+    /// How far ahead instants are claimed.
+    pub horizon: Duration,
+    /// Missed instants that are made up start spread over at most this time.
+    pub catch_up_spread: Duration,
+    /// How many schedules one refill reads at most.
+    pub refill_max: usize,
+    /// An instant claimed this late in a running daemon still fires as usual; later it is missed.
+    pub late_grace: Duration,
+    /// Name of the host, for `jitter_mode = host`.
+    pub host: String,
+    /// Boot id of the host.
+    pub boot_id: String,
+    /// When the host booted.
+    pub booted_at: Moment,
+    /// Seed of identities and of retry jitter.
+    pub seed: u64,
+}
+
+/// A schedule as the store hands it over.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The schedule.
+    pub schedule: Arc<Schedule>,
+    /// All instants up to here have a row.
+    pub mark: Moment,
+    /// Lower bound of the next instant without a row.
+    pub next_due: Option<Moment>,
+    /// Its counters.
+    pub stats: Stats,
+}
+
+/// Everything that wakes the machine.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The daemon started; this is what the store holds.
+    Recovered(Box<Recovered>),
+    /// Time passed: `next_deadline` is reached.
+    Woken,
+    /// Look ahead now; also when nothing seems due.
+    RefillAsked,
+    /// Answer to [`Late::Refill`].
+    Refilled {
+        /// Schedules whose `next_due` is not after `until`, in that order.
+        loaded: Vec<Loaded>,
+        /// End of the window that was asked for.
+        until: Moment,
+        /// Whether these were all.
+        complete: bool,
+    },
+    /// [`Late::Refill`] could not be answered.
+    RefillFailed,
+    /// A batch of effects is durable and its `late` part was carried out.
+    Committed(Arms),
+    /// Nothing can be written: until further notice nothing fires.
+    StorageBlocked,
+    /// It can again.
+    StorageFree,
+    /// The wall clock was set.
+    ClockSet {
+        /// Reading just before.
+        before: Moment,
+        /// Reading just after.
+        after: Moment,
+    },
+    /// The host slept for so long.
+    Resumed(Duration),
+    /// The rules for local time changed; what is claimed ahead is planned again.
+    ZonesChanged,
+    /// A fact from the executor.
+    Reported(Report),
+    /// Somebody wants a run now.
+    RunAsked {
+        /// Of this schedule.
+        loaded: Box<Loaded>,
+        /// `Manual`, `Api`.
+        trigger: RunTrigger,
+        /// Who, in words.
+        asked_by: String,
+        /// For the answer.
+        token: Token,
+    },
+    /// The commit of a [`Input::RunAsked`] failed: it never was.
+    RunWithdrawn(RunId),
+    /// Somebody wants a run to end.
+    CancelAsked {
+        /// Which.
+        run: RunId,
+        /// KILL at once.
+        force: bool,
+        /// Who, in words.
+        asked_by: String,
+        /// For the answer.
+        token: Token,
+    },
+    /// A change of this schedule is on its way to the store: it must not fire meanwhile.
+    EditBegun(ScheduleId),
+    /// The change is durable, or did not happen.
+    EditEnded(ScheduleId, Edit),
+    /// Maintenance begins (with its reason) or ends.
+    Quiesced(Option<String>),
+    /// Settings were read again.
+    Configured {
+        /// See [`Config::max_running`].
+        max_running: usize,
+    },
+}
+
+/// See the module.
+pub struct Machine {
+    config: Config,
+    random: Random,
+    epochs: Vec<ClockEpoch>,
+    entries: HashMap<ScheduleId, Entry>,
+    /// Full name of a schedule → those that run after it.
+    followers: HashMap<String, Vec<ScheduleId>>,
+    last_asked: Moment,
+    runs: HashMap<RunId, Active>,
+    timers: BinaryHeap<Reverse<Timer>>,
+    timer_seq: u64,
+    /// Runs that wait for one of `max_running` places, in order.
+    line: VecDeque<RunId>,
+    places_used: usize,
+    planner: plan::Planner,
+    frozen: HashSet<ScheduleId>,
+    quiesced: Option<String>,
+    blocked: bool,
+    executor_up: bool,
+    counters: Counters,
+}
+
+/// What was counted since the start.
+#[derive(Clone, Debug, Default)]
+pub struct Counters {
+    /// Runs made.
+    pub runs: u64,
+    /// Instants found late.
+    pub missed: u64,
+    /// Instants not run, by reason, in the order of [`Counters::REASONS`].
+    pub skipped: [u64; 7],
+    /// Instants coalesced.
+    pub coalesced: u64,
+}
+
+impl Counters {
+    /// Names of the places of `skipped`.
+    pub const REASONS: [&'static str; 7] = [
+        "paused", "overlap", "deadline", "catch_up", "quiesced", "limit", "calendar",
+    ];
+}
+
+/// A schedule that something is going on with.
+struct Entry {
+    schedule: Arc<Schedule>,
+    stats: Stats,
+    mark: Moment,
+    /// Claimed instants that have not fired, each with the generation of its claim: a timer without its claim is void.
+    claims: Vec<(Moment, u32)>,
+    /// Counts how often claims were taken back.
+    generation: u32,
+    /// Runs that have left the schedule's own queue: starting, running, between attempts or in the line for a place.
+    going: Vec<RunId>,
+    /// Runs that wait for those.
+    waiting: VecDeque<RunId>,
+    /// Batches on their way to the store that change this schedule; before they arrive it must not be read back from there.
+    unsettled: u32,
+}
+
+/// An unfinished run.
+struct Active {
+    run: Run,
+    schedule: Arc<Schedule>,
+    phase: Phase,
+    /// A person or a newer run wants it to end.
+    ending: Option<crate::run::Reason>,
+    /// Time from which it was due to start, for the measure of lateness.
+    fire_at: Moment,
+}
+
+/// Where an unfinished run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// In the schedule's queue or, `delayed`, waiting for its own time.
+    Waiting,
+    /// In the line for a place.
+    InLine,
+    /// Asked to be prepared.
+    Preparing,
+    /// Its start is on its way to the disk; then it is released.
+    Releasing,
+    /// Released.
+    Running,
+    /// Between two attempts.
+    Resting,
+    /// We asked what became of it.
+    Inspecting,
+}
+
+/// Something that happens at a time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Timer {
+    at: Moment,
+    /// Keeps the order of equal times.
+    seq: u64,
+    what: What,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    /// A claimed instant.
+    Fire { occurrence: Occurrence, generation: u32 },
+    /// The next attempt of a run, or the start of a delayed one.
+    Begin { run: RunId },
+    /// A queued run is too late from now on.
+    TooLate { run: RunId },
+}
+
+impl Machine {
+    /// An empty machine; it does nothing before [`Input::Recovered`].
+    pub fn new(config: Config) -> Self {
+        Machine {
+            random: Random::new(config.seed),
+            epochs: Vec::new(),
+            entries: HashMap::new(),
+            followers: HashMap::new(),
+            last_asked: Moment::MIN,
+            runs: HashMap::new(),
+            timers: BinaryHeap::new(),
+            timer_seq: 0,
+            line: VecDeque::new(),
+            places_used: 0,
+            planner: plan::Planner::new(),
+            frozen: HashSet::new(),
+            quiesced: None,
+            blocked: false,
+            executor_up: false,
+            counters: Counters::default(),
+            config,
+        }
+    }
+
+    /// Takes one fact in. What must follow is added to `effects`.
+    pub fn handle(&mut self, now: Moment, input: Input, effects: &mut Effects) {
+        match input {
+            Input::Recovered(state) => self.recover(now, *state, effects),
+            Input::Woken => self.fire_due(now, effects),
+            Input::RefillAsked => self.ask_refill(now, true, effects),
+            Input::Refilled {
+                loaded,
+                until,
+                complete,
+            } => self.refilled(now, loaded, until, complete, effects),
+            Input::RefillFailed => self.planner.failed(now),
+            Input::Committed(arms) => self.committed(arms),
+            Input::StorageBlocked => self.blocked = true,
+            Input::StorageFree => self.blocked = false,
+            Input::ClockSet { before, after } => self.clock_set(before, after, effects),
+            Input::Resumed(slept) => self.resumed(now, slept, effects),
+            Input::ZonesChanged => self.plan_again(now, effects),
+            Input::Reported(report) => self.reported(now, report, effects),
+            Input::RunAsked {
+                loaded,
+                trigger,
+                asked_by,
+                token,
+            } => {
+                self.run_asked(now, *loaded, trigger, asked_by, token, effects);
+            }
+            Input::RunWithdrawn(run) => self.run_withdrawn(now, run, effects),
+            Input::CancelAsked {
+                run,
+                force,
+                asked_by,
+                token,
+            } => {
+                self.cancel_asked(now, run, force, &asked_by, token, effects);
+            }
+            Input::EditBegun(id) => {
+                self.frozen.insert(id);
+            }
+            Input::EditEnded(id, edit) => self.edit_ended(now, id, edit, effects),
+            Input::Quiesced(reason) => self.quiesced = reason,
+            Input::Configured { max_running } => {
+                self.config.max_running = max_running;
+                self.fill_places(now, effects);
+            }
+        }
+    }
+
+    /// When the machine wants [`Input::Woken`] next. `None`: not before another input.
+    pub fn next_deadline(&self) -> Option<Moment> {
+        if self.blocked {
+            return None;
+        }
+        let timer = self.timers.peek().map(|Reverse(timer)| timer.at);
+        let refill = self.planner.wants_refill_at(&self.config);
+        match (timer, refill) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// Unfinished runs that have a place, and all others.
+    pub fn load(&self) -> (usize, usize) {
+        (
+            self.places_used,
+            self.runs.len() - self.places_used.min(self.runs.len()),
+        )
+    }
+
+    /// What was counted.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The present clock epoch.
+    pub fn epoch(&self) -> u32 {
+        self.epochs.last().map_or(0, |e| e.epoch)
+    }
+
+    /// Why nothing fires, during maintenance.
+    pub fn quiesced(&self) -> Option<&str> {
+        self.quiesced.as_deref()
+    }
+
+    fn timer(&mut self, at: Moment, what: What) -> Timer {
+        self.timer_seq += 1;
+        Timer {
+            at,
+            seq: self.timer_seq,
+            what,
+        }
+    }
+
+    fn set_timer(&mut self, at: Moment, what: What) {
+        let timer = self.timer(at, what);
+        self.timers.push(Reverse(timer));
+    }
+
+    /// The batch is durable: what it claimed may fire, and entries without any work may be forgotten.
+    fn committed(&mut self, arms: Arms) {
+        self.timers.extend(arms.timers.into_iter().map(Reverse));
+        for id in arms.touched {
+            if let Some(entry) = self.entries.get_mut(&id) {
+                entry.unsettled = entry.unsettled.saturating_sub(1);
+            }
+        }
+    }
+}
+
+impl Entry {
+    fn new(loaded: Loaded) -> Self {
+        Entry {
+            schedule: loaded.schedule,
+            stats: loaded.stats,
+            mark: loaded.mark,
+            claims: Vec::new(),
+            generation: 0,
+            going: Vec::new(),
+            waiting: VecDeque::new(),
+            unsettled: 0,
+        }
+    }
+
+    /// This batch changes what the store knows of the schedule.
+    fn touch(&mut self, effects: &mut Effects) {
+        self.unsettled += 1;
+        effects.arms.touched.push(self.schedule.id);
+    }
+
+    fn idle(&self) -> bool {
+        self.claims.is_empty() && self.going.is_empty() && self.waiting.is_empty() && self.unsettled == 0
+    }
+}

@@ -1,0 +1,154 @@
+//! Facts from the executor, and what to make of them after one of the two sides was away.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::{Early, Effects, Late, Machine, Phase};
+use crate::launch::{Finding, Known, KnownState, Order, Report, Traces};
+use crate::run::{AttemptEnd, Outcome, Usage};
+use crate::{AttemptKey, Moment, RunId};
+
+impl Machine {
+    pub(super) fn reported(&mut self, now: Moment, report: Report, effects: &mut Effects) {
+        match report {
+            Report::Connected(known) => self.reconcile(now, known, effects),
+            Report::Disconnected(reason) => {
+                if std::mem::take(&mut self.executor_up) {
+                    self.note_executor_lost(now, &reason, effects);
+                }
+            }
+            Report::Prepared { key, process } => self.prepared(now, key, process, effects),
+            Report::Refused { key, failure } => self.refused(now, key, failure, effects),
+            Report::Started { key, .. } => self.released(key),
+            Report::Ended { key, end } => self.ended(now, key, end, effects),
+            Report::Inspected { key, finding } => self.inspected(now, key, finding, effects),
+        }
+    }
+
+    fn released(&mut self, key: AttemptKey) {
+        if let Some(active) = self.runs.get_mut(&key.run)
+            && active.run.attempts == key.attempt
+            && active.phase == Phase::Releasing
+        {
+            active.phase = Phase::Running;
+        }
+    }
+
+    /// The executor is back and says what it knows: every unfinished run is matched with that, nothing is guessed.
+    fn reconcile(&mut self, now: Moment, known: Vec<Known>, effects: &mut Effects) {
+        self.executor_up = true;
+        let mut known: HashMap<AttemptKey, KnownState> = known.into_iter().map(|k| (k.key, k.state)).collect();
+        let mut ids: Vec<RunId> = self.runs.keys().copied().collect();
+        ids.sort_unstable();
+        for id in ids {
+            let Some(active) = self.runs.get(&id) else { continue };
+            let key = AttemptKey {
+                run: id,
+                attempt: active.run.attempts,
+            };
+            match active.phase {
+                Phase::Waiting | Phase::InLine | Phase::Resting => {}
+                Phase::Preparing => self.reconcile_preparing(now, key, known.remove(&key), effects),
+                Phase::Releasing | Phase::Running | Phase::Inspecting => {
+                    self.reconcile_started(now, key, known.remove(&key), effects);
+                }
+            }
+        }
+        let mut strangers: Vec<_> = known.into_iter().collect();
+        strangers.sort_by_key(|(key, _)| *key);
+        for (key, state) in strangers {
+            match state {
+                KnownState::Held(_) => effects.early.push(Early::Order(Order::Discard(key))),
+                KnownState::Ended(_) => effects.late.push(Late::Order(Order::Forget(key))),
+                KnownState::Running { .. } => {
+                    self.note_stranger(now, key, effects);
+                    effects.late.push(Late::Order(Order::Kill {
+                        key,
+                        grace: Duration::from_secs(10),
+                    }));
+                }
+            }
+        }
+    }
+
+    fn reconcile_preparing(&mut self, now: Moment, key: AttemptKey, state: Option<KnownState>, effects: &mut Effects) {
+        match state {
+            None => self.prepare_again(now, key.run, None, effects),
+            Some(KnownState::Held(process)) => self.prepared(now, key, process, effects),
+            Some(KnownState::Running { process, .. }) => {
+                self.prepared(now, key, process, effects);
+                self.released(key);
+            }
+            Some(KnownState::Ended(end)) => self.ended(now, key, end, effects),
+        }
+    }
+
+    /// Its start is durable or on its way to the disk. What is ordered here comes after that.
+    fn reconcile_started(&mut self, now: Moment, key: AttemptKey, state: Option<KnownState>, effects: &mut Effects) {
+        let Some(active) = self.runs.get_mut(&key.run) else {
+            return;
+        };
+        match state {
+            Some(KnownState::Ended(end)) => {
+                self.ended(now, key, end, effects);
+                return;
+            }
+            Some(KnownState::Held(_)) => {
+                active.phase = Phase::Releasing;
+                effects.late.push(Late::Order(Order::Release(key)));
+            }
+            Some(KnownState::Running { .. }) => active.phase = Phase::Running,
+            None => {
+                active.phase = Phase::Inspecting;
+                let traces = Traces {
+                    key,
+                    output: super::runs::output_path(key.run, active.run.queued_at),
+                    process: active.run.process.clone(),
+                };
+                effects.late.push(Late::Order(Order::Inspect(Box::new(traces))));
+                return;
+            }
+        }
+        if active.ending.is_some() {
+            effects.late.push(Late::Order(Order::Kill {
+                key,
+                grace: active.schedule.kill_grace,
+            }));
+        }
+    }
+
+    fn inspected(&mut self, now: Moment, key: AttemptKey, finding: Finding, effects: &mut Effects) {
+        let Some(active) = self.runs.get_mut(&key.run) else {
+            return;
+        };
+        if active.run.attempts != key.attempt || active.phase != Phase::Inspecting {
+            return;
+        }
+        match finding {
+            Finding::NeverStarted if active.ending.is_none() => {
+                active.phase = Phase::Preparing;
+                self.prepare_again(now, key.run, None, effects);
+            }
+            Finding::NeverStarted => {
+                let end = empty_end(now, Outcome::Killed);
+                self.ended(now, key, end, effects);
+            }
+            Finding::Ended(end) => self.ended(now, key, end, effects),
+            Finding::Lost(what) => {
+                let end = empty_end(now, Outcome::Lost(what));
+                self.ended(now, key, end, effects);
+            }
+        }
+    }
+}
+
+fn empty_end(now: Moment, outcome: Outcome) -> AttemptEnd {
+    AttemptEnd {
+        outcome,
+        ended_at: now,
+        usage: Usage::default(),
+        output_bytes: 0,
+        dropped_bytes: 0,
+        stderr_tail: String::new(),
+    }
+}

@@ -1,0 +1,286 @@
+//! The way of a run from its making to its release.
+
+use std::time::Duration;
+
+use super::{Active, Early, Effects, Late, Machine, Phase, What};
+use crate::launch::{Launch, Order};
+use crate::record::{Decision, Occurrence, Record};
+use crate::run::{Attempt, ProcessId, Reason, Run, RunStatus, RunTrigger, Usage};
+use crate::{Action, AttemptKey, Moment, Overlap, RunId, Schedule, ScheduleId};
+
+impl Machine {
+    /// Makes the run of an instant, durable with its decision. It waits in its schedule's queue until
+    /// [`Machine::next_in_schedule`] lets it go on, or, with `start_at`, until then.
+    pub(super) fn make_run(
+        &mut self,
+        now: Moment,
+        occurrence: Occurrence,
+        trigger: RunTrigger,
+        asked_by: String,
+        start_at: Option<Moment>,
+        effects: &mut Effects,
+    ) -> RunId {
+        let id = RunId::v7(now, self.random.next_u128());
+        let Some(entry) = self.entries.get_mut(&occurrence.schedule) else {
+            return id;
+        };
+        let schedule = entry.schedule.clone();
+        entry.stats.runs += 1;
+        entry.touch(effects);
+        self.counters.runs += 1;
+        let run = Run {
+            id,
+            schedule: schedule.id,
+            revision: schedule.revision,
+            schedule_name: schedule.name.clone(),
+            owner: schedule.owner,
+            user: schedule.user.clone(),
+            trigger,
+            due_at: occurrence.due_at,
+            epoch: occurrence.epoch,
+            asked_by,
+            status: RunStatus::Queued,
+            reason: None,
+            message: None,
+            queued_at: now,
+            started_at: None,
+            ended_at: None,
+            attempts: 0,
+            retry_at: start_at,
+            exit_code: None,
+            signal: None,
+            usage: Usage::default(),
+            output_bytes: 0,
+            stderr_tail: String::new(),
+            process: None,
+        };
+        effects
+            .records
+            .push(Record::Decided(occurrence, Decision::Run { run: id, trigger }));
+        effects.records.push(Record::RunCreated(Box::new(run.clone())));
+        self.note_queued(now, &run, effects);
+        let fire_at = start_at.unwrap_or(now);
+        self.runs.insert(
+            id,
+            Active {
+                run,
+                schedule: schedule.clone(),
+                phase: Phase::Waiting,
+                ending: None,
+                fire_at,
+            },
+        );
+        match start_at {
+            // Such a run is in nobody's way until its time comes.
+            Some(at) => {
+                let timer = self.timer(at, What::Begin { run: id });
+                effects.arms.timers.push(timer);
+            }
+            None => {
+                if let Some(entry) = self.entries.get_mut(&occurrence.schedule) {
+                    entry.waiting.push_back(id);
+                }
+            }
+        }
+        if let Some(limit) = schedule.start_deadline {
+            let timer = self.timer(occurrence.due_at.max(fire_at) + limit, What::TooLate { run: id });
+            effects.arms.timers.push(timer);
+        }
+        id
+    }
+
+    /// Lets waiting runs of a schedule go on as far as its overlap policy allows.
+    pub(super) fn next_in_schedule(&mut self, now: Moment, id: ScheduleId, fire_at: Moment, effects: &mut Effects) {
+        while let Some(entry) = self.entries.get_mut(&id) {
+            if !entry.going.is_empty() && entry.schedule.overlap != Overlap::Allow {
+                return;
+            }
+            let Some(run) = entry.waiting.pop_front() else { return };
+            entry.going.push(run);
+            if let Some(active) = self.runs.get_mut(&run) {
+                active.fire_at = fire_at;
+            }
+            self.take_place(now, run, effects);
+        }
+    }
+
+    /// A delayed run's own time has come, or the pause before its next attempt is over.
+    pub(super) fn begin(&mut self, now: Moment, run: RunId, at: Moment, effects: &mut Effects) {
+        let Some(active) = self.runs.get_mut(&run) else { return };
+        match active.run.retry_at {
+            None => return,
+            // The clock was set in between: the pause ends later than this timer thinks.
+            Some(later) if later > now => {
+                self.set_timer(later, What::Begin { run });
+                return;
+            }
+            Some(_) => {}
+        }
+        active.run.retry_at = None;
+        let schedule = active.run.schedule;
+        match active.phase {
+            Phase::Resting => self.take_place(now, run, effects),
+            Phase::Waiting => {
+                active.fire_at = at;
+                if let Some(entry) = self.entries.get_mut(&schedule) {
+                    entry.waiting.push_back(run);
+                }
+                self.next_in_schedule(now, schedule, at, effects);
+            }
+            _ => {}
+        }
+    }
+
+    /// A queued run could not start before its deadline.
+    pub(super) fn too_late(&mut self, now: Moment, run: RunId, effects: &mut Effects) {
+        let Some(active) = self.runs.get(&run) else { return };
+        if active.run.attempts > 0 || !matches!(active.phase, Phase::Waiting | Phase::InLine) {
+            return;
+        }
+        let message = "could not start before its start_deadline".to_owned();
+        self.finish(
+            now,
+            run,
+            RunStatus::Cancelled,
+            Some(Reason::QueueTimeout),
+            Some(message),
+            effects,
+        );
+    }
+
+    /// Starts the next attempt when a place is free, else the run stands in line.
+    pub(super) fn take_place(&mut self, now: Moment, run: RunId, effects: &mut Effects) {
+        if self.places_used >= self.config.max_running {
+            self.line.push_back(run);
+            if let Some(active) = self.runs.get_mut(&run) {
+                active.phase = Phase::InLine;
+            }
+            return;
+        }
+        self.places_used += 1;
+        self.prepare(now, run, effects);
+    }
+
+    /// Fills the free places from the line.
+    pub(super) fn fill_places(&mut self, now: Moment, effects: &mut Effects) {
+        while self.places_used < self.config.max_running {
+            let Some(run) = self.line.pop_front() else { return };
+            if self.runs.get(&run).is_some_and(|active| active.phase == Phase::InLine) {
+                self.places_used += 1;
+                self.prepare(now, run, effects);
+            }
+        }
+    }
+
+    /// Has the process of the next attempt made, held.
+    pub(super) fn prepare(&mut self, now: Moment, run: RunId, effects: &mut Effects) {
+        let Some(active) = self.runs.get_mut(&run) else { return };
+        active.phase = Phase::Preparing;
+        active.run.attempts += 1;
+        let first = active.run.attempts == 1;
+        let fire_at = first.then_some(active.fire_at);
+        self.prepare_again(now, run, fire_at, effects);
+    }
+
+    /// The order of the present attempt, also after the executor was lost before it could obey.
+    pub(super) fn prepare_again(&mut self, _now: Moment, run: RunId, fire_at: Option<Moment>, effects: &mut Effects) {
+        let Some(active) = self.runs.get(&run) else { return };
+        let previous = self
+            .entries
+            .get(&active.run.schedule)
+            .and_then(|entry| entry.stats.last_success_at);
+        let launch = launch(&active.run, &active.schedule, previous);
+        effects.early.push(Early::Prepare {
+            launch: Box::new(launch),
+            fire_at,
+        });
+    }
+
+    /// The process exists: its start is recorded, then it is released.
+    pub(super) fn prepared(&mut self, now: Moment, key: AttemptKey, process: ProcessId, effects: &mut Effects) {
+        let Some(active) = self.runs.get_mut(&key.run) else {
+            effects.early.push(Early::Order(Order::Discard(key)));
+            return;
+        };
+        if active.run.attempts != key.attempt || active.phase != Phase::Preparing {
+            if active.run.attempts != key.attempt {
+                effects.early.push(Early::Order(Order::Discard(key)));
+            }
+            return;
+        }
+        active.phase = Phase::Releasing;
+        active.run.status = RunStatus::Running;
+        active.run.started_at.get_or_insert(now);
+        active.run.process = Some(process.clone());
+        let run = active.run.clone();
+        let attempt = Attempt {
+            key,
+            started_at: now,
+            process: Some(process),
+            end: None,
+        };
+        effects.records.push(Record::AttemptStarted(attempt));
+        effects.records.push(Record::RunChanged(Box::new(run.clone())));
+        self.note_started(now, &run, effects);
+        effects.late.push(Late::Order(Order::Release(key)));
+    }
+}
+
+/// Where the output of a run is, relative to the data directory. Derived from the record alone, so that it can always be found.
+pub fn output_path(id: RunId, queued_at: Moment) -> std::path::PathBuf {
+    let month = queued_at.timestamp().strftime("%Y-%m").to_string();
+    ["runs", &month, &id.to_string(), "output"].iter().collect()
+}
+
+fn launch(run: &Run, schedule: &Schedule, previous_success: Option<Moment>) -> Launch {
+    let argv = match &schedule.action {
+        Action::Command(argv) => argv.clone(),
+        Action::Shell(text) => vec!["/bin/sh".to_owned(), "-c".to_owned(), text.clone()],
+    };
+    let mut env = schedule.env.clone();
+    let catch_up = if run.trigger == RunTrigger::CatchUp { "1" } else { "0" };
+    for (name, value) in [
+        ("SLOTH_SCHEDULE", run.schedule_name.clone()),
+        ("SLOTH_RUN_ID", run.id.to_string()),
+        ("SLOTH_ATTEMPT", run.attempts.to_string()),
+        ("SLOTH_DUE_AT", run.due_at.rfc3339()),
+        ("SLOTH_CATCH_UP", catch_up.to_owned()),
+        (
+            "SLOTH_PREVIOUS_SUCCESS",
+            previous_success.map(Moment::rfc3339).unwrap_or_default(),
+        ),
+    ] {
+        env.insert(name.to_owned(), value);
+    }
+    Launch {
+        key: AttemptKey {
+            run: run.id,
+            attempt: run.attempts,
+        },
+        argv,
+        user: schedule.user.clone(),
+        group: schedule.group.clone(),
+        cwd: schedule.cwd.clone(),
+        env,
+        umask: schedule.umask,
+        stdin: schedule.stdin.clone(),
+        limits: schedule.limits.clone(),
+        timeout: schedule.timeout,
+        kill_grace: schedule.kill_grace,
+        output: output_path(run.id, run.queued_at),
+        output_limit: schedule.output_limit,
+    }
+}
+
+/// The pause before attempt `next` (2 is the first retry).
+pub(super) fn retry_delay(schedule: &Schedule, next: u32, chance: f64) -> Duration {
+    let retries = &schedule.retries;
+    let n = next.saturating_sub(1).max(1);
+    let base = match retries.backoff {
+        crate::Backoff::Fixed => retries.delay,
+        crate::Backoff::Linear => retries.delay.saturating_mul(n),
+        crate::Backoff::Exponential => retries.delay.saturating_mul(2u32.saturating_pow(n - 1)),
+    };
+    let bounded = base.min(retries.max_delay);
+    bounded.mul_f64((1.0 + retries.jitter * (2.0 * chance - 1.0)).max(0.0))
+}
