@@ -426,3 +426,15 @@ impl Entry {
         self.claims.is_empty() && self.going.is_empty() && self.waiting.is_empty() && self.unsettled == 0
     }
 }
+
+impl Machine {
+    /// Whether this run is unfinished.
+    pub fn is_open(&self, run: RunId) -> bool {
+        self.runs.contains_key(&run)
+    }
+
+    /// Whether the executor is connected.
+    pub fn executor_up(&self) -> bool {
+        self.executor_up
+    }
+}
