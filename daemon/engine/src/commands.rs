@@ -1,0 +1,196 @@
+//! What the service can ask of the engine.
+
+use std::sync::Arc;
+
+use sloth_core::machine::{Answer, Edit, Input, Loaded, Refusal};
+use sloth_core::record::{Record, Stats};
+use sloth_core::run::RunTrigger;
+use sloth_core::trigger::Trigger;
+use sloth_core::{Moment, RunId, Schedule, ScheduleId};
+use tokio::sync::oneshot;
+
+use crate::batch::{Batch, Purpose};
+use crate::{Engine, Ports, StoreError};
+
+/// Answer channel of a command.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
+
+/// Why the engine did not do something.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The rules are against it.
+    #[error("refused: {0:?}")]
+    Refused(Refusal),
+    /// It could not be written. Nothing was changed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The daemon stops.
+    #[error("slothd is stopping")]
+    Stopping,
+    /// The engine's mailbox is full.
+    #[error("slothd is overloaded: its mailbox is full")]
+    Busy,
+}
+
+/// A change of a schedule.
+#[derive(Debug)]
+pub struct EditRequest {
+    /// What changes.
+    pub kind: EditKind,
+    /// Events and audit entries of the same transaction. Event and audit times are the caller's.
+    pub notes: Vec<Record>,
+}
+
+/// What changes.
+#[derive(Debug)]
+pub enum EditKind {
+    /// A new schedule. The engine stamps when its trigger begins.
+    Create(Box<Schedule>),
+    /// A new revision.
+    Change {
+        /// The schedule as it shall be.
+        schedule: Box<Schedule>,
+        /// Whether trigger or zone are others, so that the old trigger is closed.
+        new_trigger: bool,
+        /// As it was read.
+        was: Box<Loaded>,
+    },
+    /// Away with it.
+    Delete(ScheduleId),
+}
+
+pub(crate) enum Command {
+    Edit(EditRequest, Reply<Moment>),
+    Run { loaded: Box<Loaded>, trigger: RunTrigger, asked_by: String, notes: Vec<Record>, reply: Reply<Answer> },
+    Cancel { run: RunId, force: bool, asked_by: String, notes: Vec<Record>, reply: Reply<Answer> },
+    Quiesce { reason: Option<String>, notes: Vec<Record>, reply: Reply<()> },
+    Commit { records: Vec<Record>, reply: Reply<()> },
+    Refill,
+    ZonesChanged,
+    Configure { max_running: usize },
+    Stop { reply: oneshot::Sender<()> },
+}
+
+impl<P: Ports> Engine<P> {
+    pub(crate) fn command(&mut self, command: Command) {
+        let now = self.now();
+        match command {
+            Command::Refill => self.input(now, Input::RefillAsked),
+            Command::ZonesChanged => self.input(now, Input::ZonesChanged),
+            Command::Configure { max_running } => self.input(now, Input::Configured { max_running }),
+            Command::Stop { reply } => self.stop(reply),
+            Command::Edit(request, reply) => self.edit(now, request, reply),
+            Command::Run { loaded, trigger, asked_by, notes, reply } => {
+                if let Some(error) = self.in_the_way() {
+                    let _ = reply.send(Err(error));
+                    return;
+                }
+                let batch = self.run_input(now, |token| Input::RunAsked { loaded, trigger, asked_by, token }, reply);
+                // A refusal changes nothing; the service records it.
+                if matches!(batch.purpose, Purpose::Run { run: Some(_), .. }) {
+                    batch.records.extend(notes);
+                }
+            }
+            Command::Cancel { run, force, asked_by, notes, reply } => {
+                if !self.is_open(run) {
+                    let _ = reply.send(Err(EngineError::Refused(Refusal::NotRunning)));
+                    return;
+                }
+                let blocked = self.blocked.is_some();
+                let batch = self.run_input(now, |token| Input::CancelAsked { run, force, asked_by, token }, reply);
+                batch.purpose = Purpose::Machine;
+                if !blocked {
+                    batch.records.extend(notes);
+                }
+            }
+            Command::Quiesce { reason, notes, reply } => {
+                let mut records = vec![Record::Meta("quiesced", reason.clone())];
+                records.extend(notes);
+                self.commit(records, Some(reason), reply);
+            }
+            Command::Commit { records, reply } => self.commit(records, None, reply),
+        }
+    }
+
+    /// Why requests that change something are refused now.
+    fn in_the_way(&self) -> Option<EngineError> {
+        if self.is_stopping() {
+            return Some(EngineError::Stopping);
+        }
+        self.blocked.clone().map(EngineError::Store)
+    }
+
+    fn commit(&mut self, records: Vec<Record>, quiesce: Option<Option<String>>, reply: Reply<()>) {
+        if let Some(error) = self.in_the_way() {
+            let _ = reply.send(Err(error));
+            return;
+        }
+        self.close_current();
+        self.pending.push_back(Batch::records(records, Purpose::Commit { reply, quiesce }));
+    }
+
+    fn edit(&mut self, now: Moment, request: EditRequest, reply: Reply<Moment>) {
+        if let Some(error) = self.in_the_way() {
+            let _ = reply.send(Err(error));
+            return;
+        }
+        let id = match &request.kind {
+            EditKind::Create(schedule) => schedule.id,
+            EditKind::Change { schedule, .. } => schedule.id,
+            EditKind::Delete(id) => *id,
+        };
+        self.input(now, Input::EditBegun(id));
+        let (mut records, success) = match request.kind {
+            EditKind::Create(schedule) => self.created(now, *schedule),
+            EditKind::Change { schedule, new_trigger, was } => self.changed(now, *schedule, new_trigger, *was),
+            EditKind::Delete(schedule) => {
+                (vec![Record::ScheduleDeleted { schedule, at: now, epoch: self.epoch() }], Edit::Deleted(now))
+            }
+        };
+        records.extend(request.notes);
+        self.close_current();
+        self.pending.push_back(Batch::records(records, Purpose::Edit { id, success, at: now, reply }));
+    }
+
+    fn stamp(&self, schedule: &mut Schedule, now: Moment) {
+        schedule.trigger_since = now;
+        schedule.trigger_epoch = self.epoch();
+        if let Trigger::Every { anchor, .. } = &mut schedule.trigger {
+            anchor.get_or_insert(now);
+        }
+    }
+
+    fn created(&self, now: Moment, mut schedule: Schedule) -> (Vec<Record>, Edit) {
+        self.stamp(&mut schedule, now);
+        schedule.created_at = now;
+        let schedule = Arc::new(schedule);
+        let mut records = vec![Record::ScheduleCreated(schedule.clone())];
+        let stats = self.boot_counts_as_fired(&schedule, Stats::default(), &mut records);
+        let loaded = Loaded { schedule, mark: now, next_due: Some(now), stats };
+        (records, Edit::Changed(Box::new(loaded)))
+    }
+
+    fn changed(&self, now: Moment, mut schedule: Schedule, new_trigger: bool, was: Loaded) -> (Vec<Record>, Edit) {
+        let mut loaded = was;
+        if new_trigger {
+            self.stamp(&mut schedule, now);
+            loaded.mark = now;
+            loaded.next_due = Some(now);
+        }
+        loaded.schedule = Arc::new(schedule);
+        let mut records = vec![Record::ScheduleChanged(loaded.schedule.clone())];
+        if new_trigger {
+            loaded.stats = self.boot_counts_as_fired(&loaded.schedule, loaded.stats, &mut records);
+        }
+        (records, Edit::Changed(Box::new(loaded)))
+    }
+
+    /// Adding an `@reboot` schedule does not fire it: this boot is behind us.
+    fn boot_counts_as_fired(&self, schedule: &Schedule, mut stats: Stats, records: &mut Vec<Record>) -> Stats {
+        if matches!(schedule.trigger, Trigger::Reboot) {
+            stats.fired_boot = Some(self.config.boot_id.clone());
+            records.push(Record::ScheduleStats { schedule: schedule.id, stats: stats.clone() });
+        }
+        stats
+    }
+}

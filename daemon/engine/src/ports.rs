@@ -1,0 +1,63 @@
+//! What the engine needs from the world. The daemon plugs the real things in, tests others.
+
+use std::future::Future;
+
+use sloth_core::Moment;
+use sloth_core::launch::Order;
+use sloth_core::machine::Loaded;
+use sloth_core::record::Record;
+
+use crate::Reading;
+
+/// Store, executor and clocks.
+pub trait Ports: Send + Sync + 'static {
+    /// All clocks at one moment.
+    fn read_clocks(&self) -> Reading;
+
+    /// Writes one transaction; `done` is called, from any thread, when it is durable or has failed as a whole. Transactions are
+    /// carried out in the order they are handed over.
+    fn commit(&self, records: Vec<Record>, done: Box<dyn FnOnce(Result<(), StoreError>) + Send>);
+
+    /// Reads the schedules whose `next_due` is not after `until`, in that order, at most `max`; the flag says whether these are all.
+    #[allow(clippy::type_complexity)]
+    fn load_due(&self, until: Moment, max: usize, done: Box<dyn FnOnce(Result<(Vec<Loaded>, bool), StoreError>) + Send>);
+
+    /// Hands an order to the executor. Orders are carried out in the order they are given. Must not block.
+    fn order(&self, order: Order);
+
+    /// The engine is alive. Called at least once a second.
+    fn heartbeat(&self);
+}
+
+/// Wakes the engine at a wall-clock time, and at once when the clock is set.
+pub trait Alarm: Send + 'static {
+    /// Returns at `until`, or when the clock was set. `None`: only the latter. Cancel safe.
+    fn wait(&mut self, until: Option<Moment>) -> impl Future<Output = ()> + Send;
+}
+
+/// Why the store did not do something.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// No space.
+    #[error("no space left to write the database: {0}")]
+    Full(String),
+    /// It cannot be written (or read) now.
+    #[error("the database cannot be used now: {0}")]
+    Unavailable(String),
+    /// It contradicts what is stored.
+    #[error("{0}")]
+    Conflict(String),
+    /// What it is about does not exist.
+    #[error("{0} does not exist")]
+    NotFound(String),
+    /// The file is damaged, or the program has a defect.
+    #[error("{0}")]
+    Broken(String),
+}
+
+impl StoreError {
+    /// Whether the same transaction may succeed later.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, StoreError::Full(_) | StoreError::Unavailable(_))
+    }
+}
