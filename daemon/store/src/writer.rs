@@ -1,0 +1,429 @@
+//! The one thread that writes. It drains its queue into one transaction, a savepoint for each request, commits once and
+//! then answers all: durable and fast at the same time.
+//!
+//! ```text
+//!   open ──commit fails: full, I/O──▶ open (the group got the error, the next one tries again)
+//!   open ──fsync fails──▶ gated ──reopened, copied to the main file, checked──▶ open
+//! ```
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use sloth_core::Moment;
+use sloth_core::record::Record;
+
+use crate::apply::Apply;
+use crate::checkpoint::Checkpointer;
+use crate::error::is_failed_sync;
+use crate::{StoreError, open};
+
+/// Requests in one transaction.
+const GROUP_MAX: usize = 256;
+
+/// How often a gated writer tries to reopen.
+const REOPEN_EVERY: Duration = Duration::from_secs(1);
+
+/// A durable write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// Sequence number of the last event in the store after this write, 0 for none.
+    pub event_seq: i64,
+}
+
+type Answer = Box<dyn FnOnce(Result<Committed, StoreError>) + Send>;
+
+/// What a request wants done.
+pub(crate) enum Work {
+    Records(Vec<Record>),
+    /// Housekeeping inside the transaction.
+    Inside(Box<dyn FnOnce(&mut Apply<'_>) -> Result<(), StoreError> + Send>),
+    /// Housekeeping that cannot be in a transaction. Has the connection for itself.
+    Outside(Box<dyn FnOnce(&mut Connection) -> Result<(), StoreError> + Send>),
+}
+
+struct Job {
+    work: Work,
+    answer: Answer,
+}
+
+/// The answer of a write that is under way.
+pub struct Pending {
+    answer: mpsc::Receiver<Result<Committed, StoreError>>,
+}
+
+impl Pending {
+    pub(crate) fn new() -> (Answer, Pending) {
+        let (tx, rx) = mpsc::sync_channel(1);
+        let answer = move |result| {
+            // Nobody waits any more: the write is done all the same.
+            let _ = tx.send(result);
+        };
+        (Box::new(answer), Pending { answer: rx })
+    }
+
+    /// Blocks until the write is durable or has failed.
+    pub fn wait(self) -> Result<Committed, StoreError> {
+        self.answer.recv().unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+/// Handle of the thread.
+pub(crate) struct Writer {
+    queue: Arc<Queue>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Queue {
+    state: Mutex<State>,
+    filled: Condvar,
+    room: Condvar,
+    limit: usize,
+    watch: OnceLock<Box<dyn Fn(i64) + Send + Sync>>,
+}
+
+struct State {
+    jobs: VecDeque<Job>,
+    closed: bool,
+}
+
+/// What the thread needs.
+pub(crate) struct Setup {
+    pub conn: Connection,
+    pub path: PathBuf,
+    pub host: String,
+    pub clock: Arc<dyn Fn() -> Moment + Send + Sync>,
+    pub last_event: Arc<AtomicI64>,
+    pub checkpointer: Checkpointer,
+    pub queue_max: usize,
+}
+
+impl Writer {
+    pub(crate) fn start(setup: Setup) -> std::io::Result<Writer> {
+        let queue = Arc::new(Queue {
+            state: Mutex::new(State {
+                jobs: VecDeque::new(),
+                closed: false,
+            }),
+            filled: Condvar::new(),
+            room: Condvar::new(),
+            limit: setup.queue_max.max(1),
+            watch: OnceLock::new(),
+        });
+        let shared = queue.clone();
+        let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || {
+            let _guard = CloseQueue(&shared);
+            Thread {
+                setup,
+                queue: &shared,
+                gate: None,
+            }
+            .run();
+        })?;
+        Ok(Writer {
+            queue,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    pub(crate) fn submit(&self, work: Work, answer: Answer) {
+        let mut state = self.queue.lock();
+        let refused = if state.closed {
+            StoreError::Closed
+        } else if state.jobs.len() >= self.queue.limit {
+            StoreError::Busy {
+                limit: self.queue.limit,
+            }
+        } else {
+            return self.queue.push(&mut state, Job { work, answer });
+        };
+        drop(state);
+        answer(Err(refused));
+    }
+
+    /// Waits for room in the queue and for the answer.
+    pub(crate) fn submit_and_wait(&self, work: Work) -> Result<Committed, StoreError> {
+        let (answer, pending) = Pending::new();
+        let mut state = self.queue.lock();
+        while !state.closed && state.jobs.len() >= self.queue.limit {
+            state = self.queue.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.closed {
+            return Err(StoreError::Closed);
+        }
+        self.queue.push(&mut state, Job { work, answer });
+        drop(state);
+        pending.wait()
+    }
+
+    /// Runs a closure in a transaction, in turn with the requests, and waits for its value.
+    pub(crate) fn inside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Apply<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (tx, rx) = mpsc::sync_channel(1);
+        self.submit_and_wait(Work::Inside(Box::new(move |apply| {
+            let _ = tx.send(work(apply)?);
+            Ok(())
+        })))?;
+        rx.recv().map_err(|_| StoreError::Closed)
+    }
+
+    /// Runs a closure on the write connection outside of transactions, and waits for its value.
+    pub(crate) fn outside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (tx, rx) = mpsc::sync_channel(1);
+        self.submit_and_wait(Work::Outside(Box::new(move |conn| {
+            let _ = tx.send(work(conn)?);
+            Ok(())
+        })))?;
+        rx.recv().map_err(|_| StoreError::Closed)
+    }
+
+    pub(crate) fn watch_events(&self, notify: Box<dyn Fn(i64) + Send + Sync>) -> bool {
+        self.queue.watch.set(notify).is_ok()
+    }
+
+    /// Lets the thread finish what is queued, and waits for it.
+    pub(crate) fn close(&self) {
+        self.queue.lock().closed = true;
+        self.queue.filled.notify_all();
+        self.queue.room.notify_all();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.thread().id() != std::thread::current().id()
+            && thread.join().is_err()
+        {
+            tracing::error!("the writer of the store has panicked");
+        }
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, state: &mut State, job: Job) {
+        state.jobs.push_back(job);
+        if state.jobs.len() == 1 {
+            self.filled.notify_one();
+        }
+    }
+
+    /// The next group, in order; `None` when closed and empty. Work outside of transactions is a group of its own.
+    fn next_group(&self) -> Option<Vec<Job>> {
+        let mut state = self.lock();
+        while state.jobs.is_empty() {
+            if state.closed {
+                return None;
+            }
+            state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let outside = |job: &Job| matches!(job.work, Work::Outside(_));
+        let inside = state.jobs.iter().take(GROUP_MAX).position(outside);
+        let n = inside.unwrap_or(GROUP_MAX.min(state.jobs.len())).max(1);
+        let group = state.jobs.drain(..n).collect();
+        self.room.notify_all();
+        Some(group)
+    }
+}
+
+/// Answers what is left when the thread ends, however it ends.
+struct CloseQueue<'a>(&'a Queue);
+
+impl Drop for CloseQueue<'_> {
+    fn drop(&mut self) {
+        let jobs = {
+            let mut state = self.0.lock();
+            state.closed = true;
+            std::mem::take(&mut state.jobs)
+        };
+        self.0.room.notify_all();
+        jobs.into_iter().for_each(|job| (job.answer)(Err(StoreError::Closed)));
+    }
+}
+
+struct Thread<'a> {
+    setup: Setup,
+    queue: &'a Queue,
+    /// Set after a failed `fsync`: what happened, and when reopening was last tried.
+    gate: Option<(StoreError, Instant)>,
+}
+
+impl Thread<'_> {
+    fn run(mut self) {
+        while let Some(mut group) = self.queue.next_group() {
+            if let Err(error) = self.pass_gate() {
+                answer_all(group, &error);
+                continue;
+            }
+            if let [
+                Job {
+                    work: Work::Outside(_), ..
+                },
+            ] = group.as_slice()
+                && let Some(Job {
+                    work: Work::Outside(work),
+                    answer,
+                }) = group.pop()
+            {
+                let result = work(&mut self.setup.conn).map(|()| self.committed());
+                answer(result);
+                continue;
+            }
+            self.transaction(group);
+        }
+        if self.gate.is_none()
+            && let Err(error) = open::note_stop(&self.setup.conn, true)
+        {
+            tracing::warn!(%error, "cannot note the clean stop of the store");
+        }
+        self.setup.checkpointer.stop();
+    }
+
+    fn transaction(&mut self, group: Vec<Job>) {
+        let before = self.setup.last_event.load(Ordering::Acquire);
+        let (answers, works): (Vec<_>, Vec<_>) = group.into_iter().map(|job| (job.answer, job.work)).unzip();
+        match self.try_transaction(works, before) {
+            Ok((results, last_event)) => {
+                self.setup.last_event.store(last_event, Ordering::Release);
+                let committed = Committed { event_seq: last_event };
+                for (answer, result) in answers.into_iter().zip(results) {
+                    answer(result.map(|()| committed));
+                }
+                if last_event > before
+                    && let Some(watch) = self.queue.watch.get()
+                {
+                    watch(last_event);
+                }
+                self.setup.checkpointer.after_commit(&self.setup.conn);
+            }
+            Err(error) => {
+                tracing::error!(%error, requests = answers.len(), "a transaction of the store has failed");
+                answers.into_iter().for_each(|answer| answer(Err(error.clone())));
+            }
+        }
+    }
+
+    /// One transaction for all; each request's own result and the last event. An error is one of the whole transaction.
+    fn try_transaction(
+        &mut self,
+        works: Vec<Work>,
+        last_event: i64,
+    ) -> Result<(Vec<Result<(), StoreError>>, i64), StoreError> {
+        let now = (self.setup.clock)();
+        let conn = &self.setup.conn;
+        let begin = conn.prepare_cached("BEGIN IMMEDIATE").and_then(|mut s| s.execute([]));
+        begin.map_err(StoreError::from)?;
+        let mut apply = Apply {
+            conn,
+            now,
+            host: &self.setup.host,
+            last_event,
+        };
+        let alone = works.len() == 1;
+        let mut results = Vec::with_capacity(works.len());
+        for work in works {
+            match request(&mut apply, work, alone) {
+                Err(error) if error.is_fatal_to_group() || conn.is_autocommit() => {
+                    roll_back(conn);
+                    return Err(error);
+                }
+                result => results.push(result),
+            }
+        }
+        let last_event = apply.last_event;
+        if alone && results.iter().all(Result::is_err) {
+            roll_back(conn);
+            return Ok((results, last_event));
+        }
+        let commit = conn.prepare_cached("COMMIT").and_then(|mut s| s.execute([]));
+        match commit {
+            Ok(_) => Ok((results, last_event)),
+            Err(error) => {
+                roll_back(conn);
+                let failed_sync = is_failed_sync(&error);
+                let error = StoreError::from(error);
+                if failed_sync {
+                    self.gate = Some((error.clone(), Instant::now()));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// After a failed `fsync` nothing is written until the database was reopened and found whole.
+    fn pass_gate(&mut self) -> Result<(), StoreError> {
+        let Some((error, tried)) = &mut self.gate else {
+            return Ok(());
+        };
+        if tried.elapsed() < REOPEN_EVERY {
+            return Err(error.clone());
+        }
+        *tried = Instant::now();
+        match open::reopen(&self.setup.path) {
+            Ok(mut conn) => {
+                self.setup.checkpointer.watch(&mut conn)?;
+                self.setup.conn = conn;
+                self.gate = None;
+                tracing::warn!("the store writes again after a failed sync");
+                Ok(())
+            }
+            Err(new) => {
+                *error = new.clone();
+                Err(new)
+            }
+        }
+    }
+
+    fn committed(&self) -> Committed {
+        Committed {
+            event_seq: self.setup.last_event.load(Ordering::Acquire),
+        }
+    }
+}
+
+/// One request: all of it or nothing. Alone in its transaction it needs no savepoint.
+fn request(apply: &mut Apply<'_>, work: Work, alone: bool) -> Result<(), StoreError> {
+    let conn = apply.conn;
+    let last_event = apply.last_event;
+    if !alone {
+        conn.prepare_cached("SAVEPOINT request")?.execute([])?;
+    }
+    let result = match work {
+        Work::Records(records) => records.iter().try_for_each(|record| apply.record(record)),
+        Work::Inside(work) => work(apply),
+        Work::Outside(_) => Err(StoreError::Internal(
+            "work outside of transactions in a transaction".into(),
+        )),
+    };
+    if result.is_err() {
+        apply.last_event = last_event;
+    }
+    if !alone && !conn.is_autocommit() {
+        if result.is_err() {
+            conn.prepare_cached("ROLLBACK TO request")?.execute([])?;
+        }
+        conn.prepare_cached("RELEASE request")?.execute([])?;
+    }
+    result
+}
+
+fn roll_back(conn: &Connection) {
+    if !conn.is_autocommit()
+        && let Err(error) = conn.execute_batch("ROLLBACK")
+    {
+        tracing::error!(%error, "cannot roll back");
+    }
+}
+
+fn answer_all(group: Vec<Job>, error: &StoreError) {
+    group.into_iter().for_each(|job| (job.answer)(Err(error.clone())));
+}
