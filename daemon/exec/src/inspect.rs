@@ -1,0 +1,133 @@
+//! Finds out what became of an attempt whose supervisor is gone, from what it left behind: its output file and its processes.
+//!
+//! The rule, in this order: an end frame tells the end. Without a start frame it never began, unless the machine has booted since:
+//! frames are not forced to disk, so a lost start frame proves nothing then. Otherwise it began, and as its supervisor is gone
+//! nobody can learn how it ends: whatever is left of it is killed and it is lost.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use sloth_core::launch::{Finding, Traces};
+use sloth_core::run::{AttemptEnd, ProcessId};
+
+use crate::cgroup::Hierarchy;
+use crate::output::{Entry, FrameKind, OutputError, OutputReader};
+use crate::proc;
+use crate::tree::Family;
+use crate::wire::EndRecord;
+
+/// How long killing the remains is tried.
+const KILL_FOR: Duration = Duration::from_secs(5);
+/// Between two looks at the remains.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Looks at the traces; blocks for as long as killing takes. Must not be asked about an attempt that a living supervisor knows.
+pub fn inspect(data: &Path, traces: &Traces) -> Finding {
+    let frames = match read(data, traces) {
+        Ok(frames) => frames,
+        Err(error) => {
+            let remains = end_remains(traces);
+            return Finding::Lost(format!("its output file cannot be read: {error}; {remains}"));
+        }
+    };
+    if let Some(end) = frames.end {
+        end_remains(traces);
+        return Finding::Ended(end);
+    }
+    let other_boot = traces
+        .process
+        .as_ref()
+        .is_some_and(|process| process.boot_id != proc::boot_id());
+    if !frames.has_start && !other_boot {
+        return Finding::NeverStarted;
+    }
+    if other_boot {
+        return Finding::Lost("the machine was started anew and no end was recorded".to_owned());
+    }
+    let remains = end_remains(traces);
+    Finding::Lost(format!(
+        "its supervisor was gone, so nobody could see how it ended; {remains}"
+    ))
+}
+
+#[derive(Default)]
+struct Frames {
+    has_start: bool,
+    end: Option<AttemptEnd>,
+}
+
+fn read(data: &Path, traces: &Traces) -> Result<Frames, OutputError> {
+    let path = data.join(&traces.output);
+    let mut frames = Frames::default();
+    let mut reader = match OutputReader::open(&path) {
+        // Neither exists before the first start: nothing, or an empty file whose header was about to be written.
+        Err(OutputError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(frames),
+        Err(OutputError::Foreign(_)) if std::fs::metadata(&path).is_ok_and(|facts| facts.len() == 0) => {
+            return Ok(frames);
+        }
+        other => other?,
+    };
+    frames.has_start = reader.gap()?.started_through >= traces.key.attempt;
+    for entry in reader {
+        let Entry::Frame(frame) = entry? else { continue };
+        match frame.kind {
+            FrameKind::Start if frame.attempt == traces.key.attempt => frames.has_start = true,
+            FrameKind::End if frame.attempt == traces.key.attempt => {
+                frames.end = serde_json::from_slice(&frame.bytes).ok().map(|EndRecord(end)| end);
+            }
+            _ => {}
+        }
+    }
+    Ok(frames)
+}
+
+/// Kills what is left, and says in words what that was.
+fn end_remains(traces: &Traces) -> String {
+    let groups = Hierarchy::find()
+        .map(|hierarchy| hierarchy.leftovers(traces.key))
+        .unwrap_or_default();
+    let nobody = ProcessId {
+        pid: 0,
+        start_ticks: u64::MAX,
+        boot_id: String::new(),
+    };
+    let main = traces
+        .process
+        .clone()
+        .filter(|process| process.boot_id == proc::boot_id());
+    let was_running = main.as_ref().is_some_and(proc::is_running);
+    let family = Family {
+        // Without a known process only the mark can tell; any start time will do then.
+        main: main.unwrap_or(ProcessId {
+            start_ticks: 0,
+            ..nobody
+        }),
+        mark: Some(format!("SLOTH_RUN_ID={}", traces.key.run)),
+        attempt_mark: Some(format!("SLOTH_ATTEMPT={}", traces.key.attempt)),
+        session_is_sure: false,
+        adopted: Default::default(),
+    };
+    let until = Instant::now() + KILL_FOR;
+    let mut any = false;
+    loop {
+        for group in &groups {
+            any |= !group.processes().is_empty();
+            group.kill();
+        }
+        let none_left = family.kill();
+        any |= !none_left;
+        let groups_gone = groups.iter().fold(true, |all, group| group.remove() && all);
+        if none_left && groups_gone {
+            break;
+        }
+        if Instant::now() >= until {
+            return "some of its processes could not be killed".to_owned();
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    match (was_running, any) {
+        (true, _) => "it was still running and has been killed".to_owned(),
+        (false, true) => "what was left of it has been killed".to_owned(),
+        (false, false) => "none of its processes was left".to_owned(),
+    }
+}

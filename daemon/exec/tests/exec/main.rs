@@ -1,0 +1,4 @@
+//! What the executor promises, shown with real processes.
+
+mod harness;
+mod life;
