@@ -385,7 +385,3 @@ impl serde::de::Visitor<'_> for SecondsVisitor {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "definition_tests.rs"]
-mod tests;

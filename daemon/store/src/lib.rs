@@ -17,8 +17,8 @@ mod schema;
 mod words;
 mod writer;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub use apply::AuditRow;
 pub use backup::{BackupInfo, BackupKind, BackupWish, Backups, Verified};
@@ -48,8 +48,8 @@ struct Inner {
     zones: Arc<Zones>,
     place: open::Place,
     last_event: Arc<AtomicI64>,
-    // Last, so that it is given back after all connections are closed.
-    _lock: files::Lock,
+    // Given back when all connections are closed.
+    lock: Mutex<Option<files::Lock>>,
 }
 
 impl Store {
@@ -99,7 +99,9 @@ impl Inner {
     fn close(&self) {
         self.checks.stop();
         self.readers.close();
-        self.writer.close();
+        if self.writer.close() {
+            self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
     }
 }
 

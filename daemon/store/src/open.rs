@@ -341,7 +341,7 @@ fn start(
         zones: options.zones,
         place,
         last_event,
-        _lock: lock,
+        lock: Mutex::new(Some(lock)),
     };
     Ok(Store { inner: Arc::new(inner) })
 }

@@ -190,18 +190,24 @@ impl Writer {
         self.queue.watch.set(notify).is_ok()
     }
 
-    /// Lets the thread finish what is queued, and waits for it.
-    pub(crate) fn close(&self) {
+    /// Lets the thread finish what is queued, and waits for it. False on that thread itself, which cannot wait.
+    pub(crate) fn close(&self) -> bool {
         self.queue.lock().closed = true;
         self.queue.filled.notify_all();
         self.queue.room.notify_all();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread
-            && thread.thread().id() != std::thread::current().id()
+        let mut slot = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if slot
+            .as_ref()
+            .is_some_and(|thread| thread.thread().id() == std::thread::current().id())
+        {
+            return false;
+        }
+        if let Some(thread) = slot.take()
             && thread.join().is_err()
         {
             tracing::error!("the writer of the store has panicked");
         }
+        true
     }
 }
 
