@@ -4,7 +4,6 @@
 //! Paths are relative to [`crate::BASE`]. Connections are kept and used again; a request that certainly did not reach the daemon is
 //! sent once more on a new connection. One client belongs to one runtime.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -23,9 +22,11 @@ pub use hyper::{HeaderMap, Method};
 
 use crate::{BASE, ErrorBody, ErrorCode, ErrorDetail};
 
+mod error;
 mod stream;
 mod target;
 
+pub use error::ClientError;
 pub use stream::{Resume, SseMessage, Stream};
 pub use target::Target;
 
@@ -47,33 +48,6 @@ pub struct Client {
     socket: PathBuf,
     timeout: Duration,
     idle: Mutex<Vec<Connection>>,
-}
-
-/// Why there is no answer.
-#[derive(Debug)]
-pub enum ClientError {
-    /// Nothing listens on the socket, or it does not accept the caller.
-    Unreachable {
-        /// The socket.
-        socket: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The connection broke; whether the request was carried out is not known.
-    Lost(String),
-    /// No answer within the time.
-    TimedOut(Duration),
-    /// The daemon refused.
-    Refused {
-        /// HTTP status.
-        status: u16,
-        /// The refusal.
-        detail: Box<ErrorDetail>,
-    },
-    /// The answer is not what this version of the protocol says.
-    Unreadable(String),
-    /// The request cannot be written: a path or header is not allowed in HTTP.
-    Request(String),
 }
 
 /// An answer as it came.
@@ -373,56 +347,6 @@ impl Answer {
             hint: text("hint"),
             details: body["error"]["details"].as_object().cloned().unwrap_or_default(),
             request_id: self.header("x-request-id").unwrap_or_default().to_owned(),
-        }
-    }
-}
-
-impl ClientError {
-    /// The refusal, if it is one.
-    pub fn refusal(&self) -> Option<&ErrorDetail> {
-        match self {
-            ClientError::Refused { detail, .. } => Some(detail),
-            _ => None,
-        }
-    }
-
-    /// Whether waiting helps: the daemon is away or not ready yet.
-    pub fn is_passing(&self) -> bool {
-        match self {
-            ClientError::Unreachable { source, .. } => source.kind() != io::ErrorKind::PermissionDenied,
-            ClientError::Lost(_) => true,
-            ClientError::Refused { detail, .. } => detail.code == ErrorCode::NotReady,
-            ClientError::TimedOut(_) | ClientError::Unreadable(_) | ClientError::Request(_) => false,
-        }
-    }
-}
-
-impl std::fmt::Display for ClientError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            ClientError::Unreachable { socket, source } => {
-                let reason = match source.kind() {
-                    io::ErrorKind::NotFound => "no such socket".to_owned(),
-                    io::ErrorKind::ConnectionRefused => "nothing listens there".to_owned(),
-                    io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-                    _ => source.to_string(),
-                };
-                write!(f, "cannot reach slothd: {}: {reason}", socket.display())
-            }
-            ClientError::Lost(reason) => write!(f, "lost the connection to slothd: {reason}"),
-            ClientError::TimedOut(limit) => write!(f, "no answer from slothd within {} s", limit.as_secs_f64()),
-            ClientError::Refused { detail, .. } => f.write_str(&detail.message),
-            ClientError::Unreadable(reason) => write!(f, "cannot read the answer of slothd: {reason}"),
-            ClientError::Request(reason) => write!(f, "cannot write the request: {reason}"),
-        }
-    }
-}
-
-impl std::error::Error for ClientError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            ClientError::Unreachable { source, .. } => Some(source),
-            _ => None,
         }
     }
 }

@@ -110,7 +110,7 @@ mod tests {
                 .find(|(key, _)| *key == name)
                 .map(|(_, value)| OsString::from(value))
         };
-        socket(&globals, &look).map_or_else(|failure| failure.message, |path| path.display().to_string())
+        socket(&globals, &look).map_or_else(|failure| failure.message.clone(), |path| path.display().to_string())
     }
 
     #[test]

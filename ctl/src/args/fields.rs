@@ -46,7 +46,7 @@ pub(crate) struct Fields {
     #[arg(long, value_name = "T")]
     anchor: Option<String>,
     /// Text for /bin/sh -c, instead of -- CMD
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", help_heading = "What it runs")]
     shell: Option<String>,
     /// Who it runs as
     #[arg(long, value_name = "USER")]

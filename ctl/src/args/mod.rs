@@ -8,6 +8,8 @@ pub(crate) mod globals;
 pub(crate) mod nearest;
 pub(crate) mod runs;
 pub(crate) mod scheduler;
+#[cfg(test)]
+mod tests;
 
 use admin::{AuditCommand, ConfigCommand, DaemonCommand, DbCommand, EventsCommand, SysadminCommand};
 use runs::{CancelArgs, ListRunsArgs, LogsArgs, RunsCommand, WaitArgs};

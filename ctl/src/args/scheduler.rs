@@ -109,7 +109,12 @@ pub(crate) struct AddArgs {
     #[arg(long, help_heading = "If it exists")]
     pub(crate) if_changed: bool,
     /// Program and arguments, without a shell
-    #[arg(last = true, value_name = "CMD", conflicts_with = "shell")]
+    #[arg(
+        last = true,
+        value_name = "CMD",
+        conflicts_with = "shell",
+        help_heading = "What it runs"
+    )]
     pub(crate) command: Vec<String>,
 }
 
@@ -130,7 +135,12 @@ pub(crate) struct EditArgs {
     )]
     pub(crate) clear: Vec<String>,
     /// Program and arguments, without a shell
-    #[arg(last = true, value_name = "CMD", conflicts_with = "shell")]
+    #[arg(
+        last = true,
+        value_name = "CMD",
+        conflicts_with = "shell",
+        help_heading = "What it runs"
+    )]
     pub(crate) command: Vec<String>,
 }
 

@@ -42,7 +42,7 @@ pub(crate) fn edited(args: &EditArgs) -> Result<Value, Failure> {
     let mut patch = args.fields.spec(&args.trigger, &args.command, true)?;
     // The two forms of an action exclude each other: naming one takes the other away.
     for (given, other) in [("command", "shell"), ("shell", "command")] {
-        if patch.contains_key(given) && !args.clear.iter().any(|field| field == other) {
+        if patch.get(given).is_some_and(|value| !value.is_null()) && !patch.contains_key(other) {
             patch.insert(other.to_owned(), Value::Null);
         }
     }

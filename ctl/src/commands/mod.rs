@@ -16,7 +16,7 @@ use crate::output::text::clean_lines;
 use crate::session::Session;
 
 mod backup;
-mod change;
+pub(crate) mod change;
 mod complete;
 mod daemon;
 mod db;
@@ -24,7 +24,7 @@ mod events;
 mod follow;
 pub(crate) mod help;
 mod import;
-mod look;
+pub(crate) mod look;
 mod runs;
 mod sources;
 mod systemd;

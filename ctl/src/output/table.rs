@@ -19,6 +19,8 @@ pub(crate) struct Column {
     pub(crate) wide: bool,
     /// Numbers stand on the right.
     pub(crate) right: bool,
+    /// Ids are never cut: half of one is of no use.
+    pub(crate) whole: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -52,12 +54,13 @@ pub(crate) enum Style {
 const CUT_WIDTH_MIN: usize = 12;
 
 impl Table {
-    /// Columns by title; `*` in front: only in wide tables; `>` in front: on the right.
+    /// Columns by title; in front `*`: only in wide tables, `>`: on the right, `!`: never cut.
     pub(crate) fn new(titles: &[&str]) -> Table {
         let columns = titles.iter().map(|title| Column {
-            title: title.trim_start_matches(['*', '>']).to_owned(),
+            title: title.trim_start_matches(['*', '>', '!']).to_owned(),
             wide: title.starts_with('*'),
             right: title.contains('>'),
+            whole: title.starts_with('!'),
         });
         Table {
             columns: columns.collect(),
@@ -154,7 +157,8 @@ impl Table {
     fn shrink(&self, widths: &mut [usize], limit: usize) {
         let gaps = 2 * widths.len().saturating_sub(1);
         while widths.iter().sum::<usize>() + gaps > limit {
-            match widths.iter_mut().max() {
+            let cuttable = widths.iter_mut().zip(&self.columns).filter(|(_, column)| !column.whole);
+            match cuttable.map(|(width, _)| width).max() {
                 Some(widest) if *widest > CUT_WIDTH_MIN => *widest -= 1,
                 _ => return,
             }
@@ -313,11 +317,11 @@ mod tests {
         let normal = sample().select(None, false).expect("columns");
         assert_eq!(
             normal.render(true, false, None),
-            "NAME        RUNS\nb             10\na\\x1b[31m     9\n"
+            "NAME       RUNS\nb            10\na\\x1b[31m     9\n"
         );
         assert_eq!(
             sample().render(false, false, None).lines().next(),
-            Some("b           10  x, \"y\"\\n")
+            Some("b          10  x, \"y\"\\n")
         );
         let narrow = sample().render(true, false, Some(30));
         assert!(narrow.lines().all(|line| line.width() <= 30), "{narrow}");

@@ -140,6 +140,7 @@ pub(crate) fn query(reply: &QueryReply) -> Table {
         column.title = (*title).to_owned();
         column.wide = false;
         column.right = false;
+        column.whole = false;
     }
     for row in &reply.rows {
         let cells: Vec<Cell> = row.iter().map(value).collect();
@@ -162,7 +163,7 @@ fn value(value: &Value) -> Cell {
 
 pub(crate) fn backups(backups: &[BackupView], clock: &Clock) -> Table {
     let mut table = Table::new(&[
-        "ID",
+        "!ID",
         "CREATED",
         ">SIZE",
         "TYPE",

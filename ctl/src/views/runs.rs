@@ -8,7 +8,7 @@ use crate::output::time::{Clock, duration, size};
 
 pub(crate) fn list(runs: &[RunView], clock: &Clock) -> Table {
     let mut table = Table::new(&[
-        "RUN",
+        "!RUN",
         "SCHEDULE",
         "STATUS",
         "REASON",

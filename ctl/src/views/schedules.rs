@@ -165,7 +165,7 @@ fn instants(next: &[NextInstant], clock: &Clock, out: &mut Details) {
 }
 
 pub(crate) fn next_list(next: &[NextInstant], clock: &Clock) -> Table {
-    let mut table = Table::new(&["DUE", "LOCAL", "WHEN", "NOTE"]);
+    let mut table = Table::new(&["!DUE", "!LOCAL", "WHEN", "NOTE"]);
     for instant in next {
         let cells = vec![
             Cell::new(&instant.due_at),
@@ -192,7 +192,7 @@ pub(crate) fn history(rows: &[OccurrenceView], clock: &Clock) -> Table {
         "RESULT",
         ">LATE",
         ">DURATION",
-        "RUN",
+        "!RUN",
         "TRIGGER",
         "*DUE UTC",
         "*LOCAL",
