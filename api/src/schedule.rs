@@ -447,7 +447,7 @@ pub struct ValidateReply {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImportRequest {
-    /// `crontab`, `system_crontab` (with a user column), `systemd`, `yaml`, `script` (an executable of `cron.daily` and the like).
+    /// `crontab`, `system_crontab` (with a user column), `anacrontab`, `systemd`, `yaml`, `script` (an executable of `cron.daily` and the like).
     pub format: String,
     /// Texts to import. For `systemd` the `.timer` and the `.service` files that belong together.
     pub sources: Vec<ImportSource>,
