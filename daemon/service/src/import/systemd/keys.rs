@@ -6,7 +6,7 @@ use super::unit::{Entry, Unit, boolean};
 const SERVICE: &str = "Service";
 
 /// Keys without which a job would not do what it does under systemd.
-const REFUSED: [(&str, &str); 34] = [
+const REFUSED: [(&str, &str); 33] = [
     (
         "EnvironmentFile",
         "add a drop-in with an empty `EnvironmentFile=` and the variables as Environment= lines, and import it with the unit",
@@ -53,7 +53,6 @@ const REFUSED: [(&str, &str); 34] = [
         "SetCredentialEncrypted",
         "credentials are not set: read them from a file",
     ),
-    ("ImportCredential", "credentials are not loaded: read them from a file"),
     (
         "NetworkNamespacePath",
         "no namespace is joined: call nsenter(1) or `ip netns exec` in ExecStart",
@@ -160,7 +159,9 @@ const SANDBOX: [&str; 24] = [
 /// Refuses a service that has a key without which it would do something else.
 pub(super) fn refuse_what_matters(unit: &Unit) -> Result<(), Refusal<'_>> {
     for (key, reason) in REFUSED {
-        if let Some(entry) = unit.all(SERVICE, key).last() {
+        // A credential without a path is handed down by the manager if there is one; most often there is none.
+        let is_optional = |entry: &&&Entry| key.starts_with("LoadCredential") && !entry.value.contains(':');
+        if let Some(entry) = unit.all(SERVICE, key).iter().rfind(|entry| !is_optional(entry)) {
             return Err((Some(entry), format!("{key}= cannot be carried over: {reason}")));
         }
     }
