@@ -1,6 +1,8 @@
 //! Flags of every command. They may stand before or after the command; where a command has a flag of the same name, the word after the
 //! command is the command's and the word before it is this one. clap's own global arguments cannot do that, so they are spread by hand.
 
+use std::ffi::OsString;
+
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 /// Marks the ids of global flags, so that they never meet those of a command.
@@ -38,14 +40,33 @@ pub(crate) struct Globals {
     pub(crate) utc: bool,
 }
 
-/// The tree with the global flags at every command that does not use their names itself.
-pub(crate) fn spread(root: Command) -> Command {
+/// The tree with the global flags at every command that does not use their names itself. `words`: only at commands that are named on
+/// the line, because hundreds of copies take longer than everything else that a short command does.
+pub(crate) fn spread(root: Command, words: Option<&[OsString]>) -> Command {
     let globals = globals();
     let shown = globals.iter().fold(root, |root, arg| root.arg(arg.clone()));
-    shown.mut_subcommands(|command| spread_below(command, &globals))
+    below(shown, &globals, words)
 }
 
-fn spread_below(mut command: Command, globals: &[Arg]) -> Command {
+fn below(command: Command, globals: &[Arg], words: Option<&[OsString]>) -> Command {
+    let is_named = |sub: &Command| {
+        words.is_none_or(|words| {
+            words
+                .iter()
+                .any(|word| sub.get_name() == word || sub.get_all_aliases().any(|alias| alias == word))
+        })
+    };
+    let named: Vec<String> = command
+        .get_subcommands()
+        .filter(|sub| is_named(sub))
+        .map(|sub| sub.get_name().to_owned())
+        .collect();
+    named.iter().fold(command, |command, name| {
+        command.mut_subcommand(name, |sub| spread_below(sub, globals, words))
+    })
+}
+
+fn spread_below(mut command: Command, globals: &[Arg], words: Option<&[OsString]>) -> Command {
     let is_list = LISTS.contains(&command.get_name()) && !command.has_subcommands();
     for global in globals {
         let long = global.get_long().unwrap_or_default();
@@ -61,7 +82,7 @@ fn spread_below(mut command: Command, globals: &[Arg]) -> Command {
         let shown = long == "output" || (is_list && LIST_FLAGS.contains(&long));
         command = command.arg(arg.hide(!shown));
     }
-    command.mut_subcommands(|sub| spread_below(sub, globals))
+    below(command, globals, words)
 }
 
 /// What was set, the word nearest to the end of the line first.

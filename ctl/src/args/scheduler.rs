@@ -318,7 +318,7 @@ pub(crate) struct CrontabArgs {
     /// The files have a user column (certain below /etc/cron.d)
     #[arg(long)]
     pub(crate) system: bool,
-    /// /etc/crontab, /etc/cron.d and /etc/cron.{hourly,daily,weekly,monthly}
+    /// /etc/crontab, /etc/cron.d, /etc/anacrontab and /etc/cron.{hourly,daily,weekly,monthly}
     #[arg(long, conflicts_with_all = ["files", "user"])]
     pub(crate) all_system: bool,
     #[command(flatten)]

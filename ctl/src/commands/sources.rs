@@ -13,6 +13,7 @@ use crate::failure::Failure;
 const SYSTEM: &[&str] = &[
     "/etc/crontab",
     "/etc/cron.d",
+    "/etc/anacrontab",
     "/etc/cron.hourly",
     "/etc/cron.daily",
     "/etc/cron.weekly",
@@ -74,6 +75,9 @@ fn format_of(path: &Path, system: bool) -> &'static str {
         .parent()
         .and_then(Path::file_name)
         .is_some_and(|dir| dir == "cron.d");
+    if path.file_name().is_some_and(|name| name == "anacrontab") {
+        return "anacrontab";
+    }
     if system || in_cron_d || path == Path::new("/etc/crontab") {
         "system_crontab"
     } else {
@@ -170,7 +174,8 @@ mod tests {
         put("cron.d/tool.dpkg-old", "3 * * * * root c\n", 0o644);
         put("cron.daily/rotate", "#!/bin/sh\nexit 0\n", 0o755);
         put("cron.daily/README", "no program\n", 0o644);
-        let dirs = [own, root.path().join("cron.d"), root.path().join("cron.daily")];
+        let anacron = put("anacrontab", "1 5 x y\n", 0o644);
+        let dirs = [own, anacron, root.path().join("cron.d"), root.path().join("cron.daily")];
         let batches = gather(dirs.into(), false).expect("readable");
         let short: Vec<(&str, usize, &str)> = batches
             .iter()
@@ -180,6 +185,7 @@ mod tests {
             short,
             [
                 ("crontab", 1, "1 * * * * a\n"),
+                ("anacrontab", 1, "1 5 x y\n"),
                 ("system_crontab", 1, "2 * * * * root b\n"),
                 ("script", 1, "#!/bin/sh")
             ]
