@@ -1,1 +1,3 @@
-//! The doors of slothd: HTTP over a Unix socket.
+//! The doors of slothd. A door converts, calls the service and maps the error; it decides nothing.
+
+pub mod http;

@@ -1,1 +1,71 @@
-//! The use cases of slothd and who may use them.
+//! The use cases of slothd and who may use them. Every door calls these, and nothing else.
+//!
+//! Reads go to the store's read-only connections and may block for a moment; changes go through the engine's mailbox. Each use case
+//! takes the [`Caller`] first and checks him in one place ([`access`]); each change and each refusal leaves an audit entry.
+
+mod access;
+mod audit;
+mod daemon;
+mod database;
+mod error;
+pub mod export;
+mod feed;
+mod fields;
+mod files;
+mod health;
+mod host;
+pub mod import;
+mod importing;
+mod explain;
+mod ledger;
+mod locate;
+mod runs;
+mod schedules;
+mod show;
+mod time_text;
+
+use std::sync::Arc;
+
+pub use access::Caller;
+pub use error::ServiceError;
+pub use feed::{EventQuery, event_view};
+pub use files::{FileReport, SourceFile};
+pub use host::{Host, LogWish};
+pub use ledger::OccurrenceQuery;
+pub use runs::RunQuery;
+pub use schedules::{ListQuery, Mode};
+pub use sloth_core::Uid;
+pub use sloth_core::run::Run as RunRecord;
+pub use sloth_store::EventFilter;
+pub use time_text::{Span, parse_span, parse_time};
+
+use sloth_engine::Handle;
+use sloth_store::Store;
+
+/// The use cases.
+#[derive(Clone)]
+pub struct Service {
+    store: Store,
+    engine: Handle,
+    host: Arc<dyn Host>,
+    hostname: Arc<str>,
+    /// Requests with a key, one after the other.
+    turns: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Service {
+    /// Puts store, engine and machine together.
+    pub fn new(store: Store, engine: Handle, host: Arc<dyn Host>, hostname: &str) -> Self {
+        Service { store, engine, host, hostname: hostname.into(), turns: Arc::default() }
+    }
+
+    /// The machine.
+    pub fn host(&self) -> &dyn Host {
+        &*self.host
+    }
+
+    /// The store, for streams of events.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+}

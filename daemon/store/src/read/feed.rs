@@ -61,6 +61,8 @@ pub struct EventFilter {
     pub since: Option<Moment>,
     /// Happened before.
     pub until: Option<Moment>,
+    /// Only about schedules (and runs of schedules) of this user.
+    pub owner: Option<Uid>,
     /// From the newest to the oldest.
     pub newest_first: bool,
 }
@@ -215,6 +217,10 @@ pub(super) fn list_sql(after: i64, filter: &EventFilter, limit: u32) -> (String,
     }
     if let Some(run) = filter.run {
         conditions.add("run_id = ?", run.to_string());
+    }
+    if let Some(owner) = filter.owner {
+        let own = "json_extract(data, '$.schedule_id') IN (SELECT id FROM schedules WHERE owner = ?)";
+        conditions.add(own, i64::from(owner.0));
     }
     match filter.types.as_slice() {
         [] => {}

@@ -2,6 +2,7 @@
 
 mod feed;
 mod occurrences;
+mod overview;
 mod runs;
 mod schedules;
 mod status;

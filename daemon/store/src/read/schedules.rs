@@ -272,11 +272,16 @@ impl Store {
 pub(super) fn list_sql(filter: &ScheduleFilter, limit: u32) -> (String, Vec<rusqlite::types::Value>) {
     let mut conditions = Conditions::default();
     conditions.fixed("deleted_at IS NULL");
-    if let Some(owner) = filter.owner {
-        conditions.add("owner = ?", i64::from(owner.0));
-    }
-    if let Some((owner, name)) = &filter.after {
-        conditions.add_pair("owner, name", '>', i64::from(owner.0), name.clone());
+    match (filter.owner, &filter.after) {
+        (None, None) => {}
+        (None, Some((owner, name))) => conditions.add_pair("owner, name", '>', i64::from(owner.0), name.clone()),
+        (Some(owner), after) => {
+            conditions.add("owner = ?", i64::from(owner.0));
+            // A page ends where the next one begins, so that the key has the same owner.
+            if let Some((_, name)) = after {
+                conditions.add("name > ?", name.clone());
+            }
+        }
     }
     if let Some(tag) = &filter.tag {
         conditions.add(

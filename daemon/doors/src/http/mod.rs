@@ -1,0 +1,43 @@
+//! HTTP/1.1 with JSON and server-sent events, on the Unix socket. `curl --unix-socket` works for everything.
+//!
+//! The routes stand in one table ([`routes`]), from which both the router and the OpenAPI document are made.
+
+mod answer;
+mod daemon_routes;
+mod feed_routes;
+mod metrics;
+mod openapi;
+mod peer;
+mod request;
+mod routes;
+mod run_routes;
+mod schedule_routes;
+mod streams;
+
+use std::future::Future;
+
+use sloth_service::Service;
+use tokio::net::UnixListener;
+use tokio::sync::watch;
+
+pub use openapi::document;
+pub use peer::CLIENTS_MAX;
+pub use routes::{ROUTES, Route};
+
+/// What every handler can reach.
+#[derive(Clone)]
+pub struct Door {
+    /// The use cases.
+    pub service: Service,
+    /// Changes with each new event: its sequence number.
+    pub events: watch::Receiver<i64>,
+    /// True when the daemon stops: streams end.
+    pub closing: watch::Receiver<bool>,
+}
+
+/// Serves until `stop` is ready, then lets what is being answered finish.
+pub async fn serve(listener: UnixListener, door: Door, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+    let router = routes::router(door);
+    let service = router.into_make_service_with_connect_info::<peer::Peer>();
+    axum::serve(peer::Limited::new(listener), service).with_graceful_shutdown(stop).await
+}

@@ -1,0 +1,144 @@
+//! The daemon as a whole: status, maintenance, settings.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use serde_json::{Map, Value as Json};
+use sloth_api::{Lateness, PauseAllRequest, ReloadReply, Setting, StatusView, SwitchReply, SystemJob, WhoamiView};
+use sloth_core::machine::Counters;
+use sloth_core::record::{Severity, Value};
+use sloth_core::units;
+
+use crate::access::Action;
+use crate::{Caller, Service, ServiceError};
+
+impl Service {
+    /// Everything in one look.
+    pub fn status(&self) -> Result<StatusView, ServiceError> {
+        let now = self.host.now();
+        let published = &self.engine.published;
+        let (pid, started, rss_bytes) = self.host.process();
+        let (running, queued) = (published.running.load(Relaxed), published.queued.load(Relaxed));
+        let trouble = published.trouble.lock().unwrap_or_else(|e| e.into_inner()).clone();
+        let maintenance = published.quiesced.lock().unwrap_or_else(|e| e.into_inner()).clone();
+        let schedules = self.store.schedule_count()?;
+        let next = self.store.next_due_hint(now)?;
+        let next = match next {
+            Some(loaded) => {
+                let trigger = self.present_trigger(&loaded.schedule)?;
+                trigger.next_after(&loaded.schedule.zone, now).map(|due| (due, loaded.schedule.name.clone()))
+            }
+            None => None,
+        };
+        let mut skipped = Map::new();
+        for (reason, count) in Counters::REASONS.iter().zip(&published.skipped) {
+            skipped.insert((*reason).to_owned(), Json::from(count.load(Relaxed)));
+        }
+        skipped.insert("coalesced".to_owned(), Json::from(published.coalesced.load(Relaxed)));
+        skipped.insert("missed".to_owned(), Json::from(published.missed.load(Relaxed)));
+        let state = match (&trouble, &maintenance) {
+            (Some(_), _) => "storage_blocked",
+            (None, Some(_)) => "maintenance",
+            (None, None) => "ready",
+        };
+        let mut summary = format!("{schedules} schedules");
+        match (&trouble, &maintenance, &next) {
+            (Some(trouble), _, _) => summary = format!("{trouble}; no schedule fires until it can be written"),
+            (None, Some(reason), _) => summary.push_str(&format!(", in maintenance ({reason})")),
+            (None, None, Some((due, name))) => {
+                let wait = std::time::Duration::from_secs(due.since(now).as_secs());
+                summary.push_str(&format!(", next {name} in {}", units::format_duration(wait)));
+            }
+            (None, None, None) => {}
+        }
+        summary.push_str(&format!(", {running} runs going"));
+        if queued > 0 {
+            summary.push_str(&format!(", {queued} waiting"));
+        }
+        let lateness = published.lateness.snapshot();
+        let ms = |d: std::time::Duration| d.as_secs_f64() * 1000.0;
+        Ok(StatusView {
+            summary,
+            state: state.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid,
+            started_at: started.rfc3339(),
+            uptime_ms: i64::try_from(now.since(started).as_millis()).unwrap_or(i64::MAX),
+            data_dir: self.host.data_dir().display().to_string(),
+            database_bytes: self.store.database_bytes(),
+            executor: self.host.executor().to_owned(),
+            schedules,
+            next_due: next.as_ref().map(|(due, _)| due.rfc3339()),
+            next_schedule: next.map(|(_, name)| name),
+            running,
+            queued,
+            maintenance,
+            event_seq: self.store.last_event_seq(),
+            clock_epoch: published.epoch.load(Relaxed),
+            lateness: Lateness {
+                count: lateness.count,
+                p50_ms: ms(lateness.quantile(0.5)),
+                p99_ms: ms(lateness.quantile(0.99)),
+                max_ms: ms(lateness.max),
+                buckets: lateness.buckets.iter().map(|(bound, count)| (ms(*bound), *count)).collect(),
+            },
+            skipped,
+            rss_bytes,
+        })
+    }
+
+    /// Who the caller is here.
+    pub fn whoami(&self, caller: &Caller) -> WhoamiView {
+        let role = if caller.admin { "admin" } else { "user" };
+        WhoamiView { uid: caller.uid.0, user: caller.name.clone(), role: role.to_owned() }
+    }
+
+    /// Maintenance: nothing fires, instants are recorded as skipped, what runs goes on.
+    pub async fn pause_all(&self, caller: &Caller, request: PauseAllRequest) -> Result<SwitchReply, ServiceError> {
+        let action = Action::new("schedule:admin", "daemon", "pause-all");
+        self.require_admin(caller, action.clone()).await?;
+        let reason = request.reason.unwrap_or_else(|| format!("by {}", caller.name));
+        let data = vec![("component", Value::Text("scheduler".to_owned())), ("reason", Value::Text(reason.clone()))];
+        let message = format!("maintenance begins: {reason}");
+        let event = self.event(self.host.now(), "system.warning", Severity::Warning, message, caller, data);
+        self.engine.quiesce(Some(reason), vec![event, self.audit_ok(caller, &action, Vec::new())]).await?;
+        Ok(SwitchReply { change: "quiesced".to_owned() })
+    }
+
+    /// Ends maintenance.
+    pub async fn resume_all(&self, caller: &Caller) -> Result<SwitchReply, ServiceError> {
+        let action = Action::new("schedule:admin", "daemon", "resume-all");
+        self.require_admin(caller, action.clone()).await?;
+        if self.store.meta("quiesced")?.is_none() {
+            return Ok(SwitchReply { change: "unchanged".to_owned() });
+        }
+        let data = vec![("component", Value::Text("scheduler".to_owned()))];
+        let message = "maintenance ends".to_owned();
+        let event = self.event(self.host.now(), "system.warning", Severity::Info, message, caller, data);
+        self.engine.quiesce(None, vec![event, self.audit_ok(caller, &action, Vec::new())]).await?;
+        Ok(SwitchReply { change: "resumed".to_owned() })
+    }
+
+    /// Effective settings.
+    pub async fn settings(&self, caller: &Caller) -> Result<Vec<Setting>, ServiceError> {
+        self.require_admin(caller, Action::new("config:read", "config", "*")).await?;
+        Ok(self.host.settings())
+    }
+
+    /// Reads settings and declarative schedules again.
+    pub async fn reload(&self, caller: &Caller) -> Result<ReloadReply, ServiceError> {
+        let action = Action::new("daemon:reload", "daemon", "config");
+        self.require_admin(caller, action.clone()).await?;
+        self.engine.commit(vec![self.audit_ok(caller, &action, Vec::new())]).await?;
+        self.host.reload().await
+    }
+
+    /// What executor and machine can do.
+    pub fn features(&self) -> Json {
+        self.host.features()
+    }
+
+    /// The daemon's own periodic jobs.
+    pub fn system_jobs(&self) -> Vec<SystemJob> {
+        self.host.system_jobs()
+    }
+}

@@ -1,0 +1,73 @@
+//! What the service needs to know of the machine it runs on. The daemon plugs the real one in.
+
+use std::path::{Path, PathBuf};
+
+use jiff::tz::TimeZone;
+use sloth_api::{BackupView, BackupVerifyReply, HealthCheck, LogPage, ReloadReply, Setting, SystemJob};
+use sloth_core::run::Run;
+use sloth_core::{Limits, Moment, Uid};
+
+use crate::ServiceError;
+
+/// The machine: clock, users, zones, files, settings.
+pub trait Host: Send + Sync + 'static {
+    /// Wall clock.
+    fn now(&self) -> Moment;
+    /// Random bits for identities.
+    fn random(&self) -> u128;
+    /// Login name of a user.
+    fn user_name(&self, uid: Uid) -> Option<String>;
+    /// Number of a user.
+    fn user_id(&self, name: &str) -> Option<Uid>;
+    /// Whether there is a group of this name.
+    fn group_exists(&self, name: &str) -> bool;
+    /// Whether this user is in one of the groups that may do everything.
+    fn is_admin(&self, uid: Uid) -> bool;
+    /// Zone of a name; `None`: of the system.
+    fn zone(&self, name: Option<&str>) -> Option<TimeZone>;
+    /// What of these limits the executor cannot enforce here, a sentence each.
+    fn unenforceable(&self, limits: &Limits) -> Vec<String>;
+    /// A piece of the output of a run.
+    fn output(&self, run: &Run, wish: &LogWish) -> Result<LogPage, ServiceError>;
+    /// Deletes the output of a run; nothing when there is none.
+    fn delete_output(&self, path: &Path);
+    /// Where everything is.
+    fn data_dir(&self) -> PathBuf;
+    /// Effective settings and their origin.
+    fn settings(&self) -> Vec<Setting>;
+    /// Reads settings and declarative schedules again.
+    fn reload(&self) -> std::pin::Pin<Box<dyn Future<Output = Result<ReloadReply, ServiceError>> + Send + '_>>;
+    /// Figures of the process: (pid, started, resident bytes).
+    fn process(&self) -> (u32, Moment, u64);
+    /// Name of the executor in use.
+    fn executor(&self) -> &'static str;
+    /// What executor and machine can do.
+    fn features(&self) -> serde_json::Value;
+    /// The daemon's own periodic jobs.
+    fn system_jobs(&self) -> Vec<SystemJob>;
+    /// Checks that concern the machine: disk, memory, clock.
+    fn machine_health(&self) -> Vec<HealthCheck>;
+    /// Makes a backup.
+    fn backup_create(&self, kind: &str, description: &str, with_output: bool) -> Result<BackupView, ServiceError>;
+    /// Backups, newest first.
+    fn backups(&self) -> Result<Vec<BackupView>, ServiceError>;
+    /// Compares a backup with its sums.
+    fn backup_verify(&self, id: &str) -> Result<BackupVerifyReply, ServiceError>;
+    /// Deletes a backup.
+    fn backup_delete(&self, id: &str) -> Result<(), ServiceError>;
+    /// Has the daemon restore a backup and start again.
+    fn restore_and_restart(&self, id: &str) -> Result<(), ServiceError>;
+}
+
+/// Which part of an output.
+#[derive(Clone, Debug, Default)]
+pub struct LogWish {
+    /// From this offset of the file; 0: the beginning.
+    pub offset: u64,
+    /// At most about so many bytes of text.
+    pub bytes_max: usize,
+    /// Only `stdout`, `stderr` or `note`.
+    pub stream: Option<String>,
+    /// Only the last so many lines.
+    pub tail: Option<usize>,
+}

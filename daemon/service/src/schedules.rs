@@ -1,0 +1,561 @@
+//! Schedules: add, replace, edit, delete, pause, run, list, show.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value as Json};
+use sloth_api::{
+    DisableRequest, ErrorCode, NextInstant, Page, ScheduleChange, ScheduleSpec, ScheduleView, TriggerReply, TriggerRequest,
+    ValidateReply, ValidateRequest,
+};
+use sloth_core::machine::{Answer, Loaded};
+use sloth_core::record::{Record, Severity, Value};
+use sloth_core::run::RunTrigger;
+use sloth_core::trigger::{Trigger, TriggerKind};
+use sloth_core::{Enabled, Origin, Schedule, ScheduleId, Uid};
+use sloth_engine::{EditKind, EditRequest};
+use sloth_store::ScheduleFilter;
+
+use crate::access::Action;
+use crate::fields::{Whose, build, zone};
+use crate::show::{full_spec, minimal_spec, next_instants, schedule_view, to_map};
+use crate::time_text::{Span, parse_time};
+use crate::{Caller, Service, ServiceError};
+
+/// What to do when the schedule exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Refuse.
+    Create,
+    /// Make a new revision.
+    Replace,
+    /// Make a new revision when something differs.
+    IfChanged,
+}
+
+/// Which schedules.
+#[derive(Clone, Debug, Default)]
+pub struct ListQuery {
+    /// Of everybody (administrators) instead of the caller.
+    pub all_users: bool,
+    /// With this tag.
+    pub tag: Option<String>,
+    /// Whose last run failed.
+    pub failed: bool,
+    /// At most so many.
+    pub limit: u32,
+    /// Where the last page ended.
+    pub cursor: Option<String>,
+}
+
+impl Service {
+    /// Adds a schedule, or replaces the one of this name.
+    pub async fn put(
+        &self,
+        caller: &Caller,
+        name: &str,
+        spec: &ScheduleSpec,
+        mode: Mode,
+    ) -> Result<ScheduleChange, ServiceError> {
+        let (owner, bare) = self.owner_of(caller, name, "schedule:create").await?;
+        let owner_name = self.host.user_name(owner).unwrap_or_else(|| caller.name.clone());
+        let existing = self.store.schedule_by_name(owner, &bare)?;
+        let whose = Whose {
+            id: existing.as_ref().map_or_else(|| self.new_id(), |loaded| loaded.schedule.id),
+            owner,
+            owner_name,
+            name: bare.clone(),
+            origin: Origin::Api,
+        };
+        let schedule = build(&*self.host, whose, spec)?;
+        match (existing, mode) {
+            (None, _) => self.create(caller, schedule).await,
+            (Some(_), Mode::Create) => {
+                Err(ServiceError::new(ErrorCode::AlreadyExists, format!("there is a schedule {bare:?} already"))
+                    .hint("choose another name, use --replace, or change it with scheduler edit"))
+            }
+            (Some(was), mode) => {
+                self.not_of_a_file(&was)?;
+                let keep_state = spec.enabled.is_none();
+                self.change(caller, was, schedule, keep_state, mode == Mode::IfChanged).await
+            }
+        }
+    }
+
+    /// Changes some fields: a JSON merge patch (RFC 7396) of [`ScheduleSpec`].
+    pub async fn patch(
+        &self,
+        caller: &Caller,
+        name: &str,
+        patch: Map<String, Json>,
+    ) -> Result<ScheduleChange, ServiceError> {
+        let was = self.find(caller, name, "schedule:update").await?;
+        self.not_of_a_file(&was)?;
+        let mut fields = to_map(&minimal_spec(&*self.host, &was.schedule)?);
+        if patch.get("trigger").is_some_and(|trigger| !trigger.is_null()) && !patch.contains_key("anchor") {
+            fields.remove("anchor");
+        }
+        for (new, old) in [("command", "shell"), ("shell", "command")] {
+            if patch.get(new).is_some_and(|value| !value.is_null()) && !patch.contains_key(old) {
+                fields.remove(old);
+            }
+        }
+        let states_enabled = patch.contains_key("enabled");
+        merge(&mut fields, patch);
+        let spec: ScheduleSpec = serde_json::from_value(Json::Object(fields))
+            .map_err(|error| ServiceError::new(ErrorCode::InvalidArgument, error.to_string()))?;
+        let schedule = build(&*self.host, whose(&was.schedule), &spec)?;
+        self.change(caller, was, schedule, !states_enabled, true).await
+    }
+
+    pub(crate) fn new_id(&self) -> ScheduleId {
+        ScheduleId::v7(self.host.now(), self.host.random())
+    }
+
+    fn not_of_a_file(&self, loaded: &Loaded) -> Result<(), ServiceError> {
+        match &loaded.schedule.origin {
+            Origin::Api => Ok(()),
+            Origin::File(path) => Err(ServiceError::new(
+                ErrorCode::Conflict,
+                format!("{} comes from the file {}", loaded.schedule.name, path.display()),
+            )
+            .hint("edit that file, then reload slothd: slothctl daemon reload")),
+        }
+    }
+
+    /// What beside ownership a change needs: to run as another user takes an administrator.
+    async fn may_run_as(&self, caller: &Caller, schedule: &Schedule, action: &'static str) -> Result<(), ServiceError> {
+        let as_uid = self.host.user_id(&schedule.user);
+        let own_group = schedule.group.is_none();
+        if caller.admin || (as_uid == Some(caller.uid) && own_group) {
+            return Ok(());
+        }
+        let what = match (&schedule.group, as_uid == Some(caller.uid)) {
+            (Some(group), true) => format!("to run with the group {group}"),
+            _ => format!("to run as {}", schedule.user),
+        };
+        let error = ServiceError::new(ErrorCode::Denied, format!("{what} needs an administrator"))
+            .hint("leave user and group out to run as yourself")
+            .with("permission", format!("run:as/{}", schedule.user));
+        Err(self.refuse(caller, &Action::new(action, "schedule", &schedule.name), error).await)
+    }
+
+    /// Chains must not form a circle, and only administrators follow others' schedules.
+    async fn check_chain(&self, caller: &Caller, schedule: &Schedule) -> Result<(), ServiceError> {
+        if schedule.after.is_empty() {
+            return Ok(());
+        }
+        let full = |owner: &str, name: &str| if name.contains('/') { name.to_owned() } else { format!("{owner}/{name}") };
+        if let Some(other) = schedule.after.keys().find(|name| {
+            name.split_once('/').is_some_and(|(user, _)| user != schedule.owner_name)
+        }) && !caller.admin
+        {
+            let error = ServiceError::new(ErrorCode::Denied, format!("after: to follow {other} needs an administrator"));
+            return Err(self.refuse(caller, &Action::new("schedule:update", "schedule", &schedule.name), error).await);
+        }
+        let mut edges: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for loaded in self.store.schedules_with_after()?.items {
+            let s = &loaded.schedule;
+            if s.id != schedule.id {
+                let ups = s.after.keys().map(|name| full(&s.owner_name, name)).collect();
+                edges.insert(full(&s.owner_name, &s.name), ups);
+            }
+        }
+        let me = full(&schedule.owner_name, &schedule.name);
+        let mut open: Vec<String> = schedule.after.keys().map(|name| full(&schedule.owner_name, name)).collect();
+        let mut seen = BTreeSet::new();
+        while let Some(name) = open.pop() {
+            if name == me {
+                return Err(ServiceError::new(ErrorCode::CircularDependency, "after: the schedules would start each other for ever")
+                    .with("field", "after")
+                    .hint("remove one link of the circle"));
+            }
+            if seen.insert(name.clone()) {
+                open.extend(edges.get(&name).cloned().unwrap_or_default());
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn create(&self, caller: &Caller, schedule: Schedule) -> Result<ScheduleChange, ServiceError> {
+        self.may_run_as(caller, &schedule, "schedule:create").await?;
+        self.check_chain(caller, &schedule).await?;
+        if let Trigger::At(at) = schedule.trigger
+            && at <= self.host.now()
+        {
+            return Err(ServiceError::field("trigger", format!("{at} has passed")).hint("give a time in the future"));
+        }
+        let name = schedule.name.clone();
+        let id = schedule.id;
+        let notes = self.notes(caller, &schedule, "schedule:create", "schedule.created", "created");
+        let request = EditRequest { kind: EditKind::Create(Box::new(schedule)), notes };
+        if let Err(error) = self.engine.edit(request).await {
+            return Err(match ServiceError::from(error) {
+                conflict if conflict.code == ErrorCode::Conflict => {
+                    ServiceError::new(ErrorCode::AlreadyExists, format!("there is a schedule {name:?} already"))
+                        .hint("choose another name, use --replace, or change it with scheduler edit")
+                }
+                other => other,
+            });
+        }
+        self.change_of(id, "created")
+    }
+
+    pub(crate) async fn change(
+        &self,
+        caller: &Caller,
+        was: Loaded,
+        mut new: Schedule,
+        keep_state: bool,
+        if_changed: bool,
+    ) -> Result<ScheduleChange, ServiceError> {
+        let old = &was.schedule;
+        new.id = old.id;
+        new.revision = old.revision + 1;
+        new.created_at = old.created_at;
+        if keep_state {
+            new.enabled = old.enabled.clone();
+        }
+        let same_line = match (&old.trigger, &mut new.trigger) {
+            (Trigger::Every { period: a, anchor: counted }, Trigger::Every { period: b, anchor }) if a == b && anchor.is_none() => {
+                *anchor = *counted;
+                true
+            }
+            (a, b) => a == b,
+        };
+        let new_trigger = !same_line || old.timezone != new.timezone;
+        if !new_trigger {
+            new.trigger_since = old.trigger_since;
+            new.trigger_epoch = old.trigger_epoch;
+        }
+        self.require_owner(caller, old.owner, Action::new("schedule:update", "schedule", &old.name)).await?;
+        self.may_run_as(caller, old, "schedule:update").await?;
+        self.may_run_as(caller, &new, "schedule:update").await?;
+        self.check_chain(caller, &new).await?;
+        if if_changed && full_spec(old) == full_spec(&new) && old.enabled == new.enabled && old.origin == new.origin {
+            return self.change_of(old.id, "unchanged");
+        }
+        let id = old.id;
+        let notes = self.notes(caller, &new, "schedule:update", "schedule.updated", "changed");
+        let was = Box::new(was);
+        self.engine.edit(EditRequest { kind: EditKind::Change { schedule: Box::new(new), new_trigger, was }, notes }).await?;
+        self.change_of(id, "updated")
+    }
+
+    /// Deletes a schedule; its history stays, what runs goes on.
+    pub async fn delete(&self, caller: &Caller, name: &str) -> Result<ScheduleChange, ServiceError> {
+        let loaded = self.find(caller, name, "schedule:delete").await?;
+        self.not_of_a_file(&loaded)?;
+        self.delete_loaded(caller, loaded).await
+    }
+
+    pub(crate) async fn delete_loaded(&self, caller: &Caller, loaded: Loaded) -> Result<ScheduleChange, ServiceError> {
+        let view = self.view(&loaded)?;
+        let notes = self.notes(caller, &loaded.schedule, "schedule:delete", "schedule.deleted", "deleted");
+        self.engine.edit(EditRequest { kind: EditKind::Delete(loaded.schedule.id), notes }).await?;
+        Ok(ScheduleChange { change: "deleted".to_owned(), schedule: view, next: Vec::new() })
+    }
+
+    /// Lets a schedule fire again.
+    pub async fn enable(&self, caller: &Caller, name: &str) -> Result<ScheduleChange, ServiceError> {
+        self.switch(caller, name, Enabled::Yes, ("schedule:enable", "schedule.enabled", "enabled")).await
+    }
+
+    /// Pauses a schedule: its instants are recorded as skipped.
+    pub async fn disable(
+        &self,
+        caller: &Caller,
+        name: &str,
+        request: DisableRequest,
+    ) -> Result<ScheduleChange, ServiceError> {
+        let now = self.host.now();
+        let system = zone(&*self.host, None)?;
+        let until = request.until.map(|text| parse_time("until", &text, &system, now, Span::Ahead)).transpose()?;
+        if until.is_some_and(|until| until <= now) {
+            return Err(ServiceError::field("until", "has passed").hint("give a time in the future, or a duration such as 2h"));
+        }
+        let reason = request.reason.unwrap_or_else(|| format!("disabled by {}", caller.name));
+        let words = ("schedule:disable", "schedule.disabled", "disabled");
+        self.switch(caller, name, Enabled::Paused { reason, until }, words).await
+    }
+
+    async fn switch(
+        &self,
+        caller: &Caller,
+        name: &str,
+        enabled: Enabled,
+        (action, event, word): (&'static str, &'static str, &'static str),
+    ) -> Result<ScheduleChange, ServiceError> {
+        let was = self.find(caller, name, action).await?;
+        if was.schedule.enabled == enabled {
+            return self.change_of(was.schedule.id, "unchanged");
+        }
+        let mut new = Schedule::clone(&was.schedule);
+        new.revision += 1;
+        new.enabled = enabled;
+        let id = new.id;
+        let notes = self.notes(caller, &new, action, event, word);
+        let was = Box::new(was);
+        let kind = EditKind::Change { schedule: Box::new(new), new_trigger: false, was };
+        self.engine.edit(EditRequest { kind, notes }).await?;
+        self.change_of(id, word)
+    }
+
+    /// Makes a run now. With a key, the same request never makes two.
+    pub async fn trigger(
+        &self,
+        caller: &Caller,
+        name: &str,
+        request: &TriggerRequest,
+        key: Option<&str>,
+    ) -> Result<TriggerReply, ServiceError> {
+        let (trigger, word) = match request.by.as_deref() {
+            Some("manual") => (RunTrigger::Manual, "manual"),
+            None | Some("api") => (RunTrigger::Api, "api"),
+            Some(other) => return Err(ServiceError::field("by", format!("{other:?} is not one of manual, api"))),
+        };
+        let body = format!("trigger {name} {word}");
+        self.once(caller, key, &body, async || {
+            for _ in 0..20 {
+                let loaded = self.find(caller, name, "run:create").await?;
+                self.may_run_as(caller, &loaded.schedule, "run:create").await?;
+                let details = vec![("trigger", Value::Text(word.to_owned()))];
+                let notes = vec![self.audit_ok(caller, &Action::new("run:create", "schedule", name), details)];
+                let answer = self.engine.run_now(loaded, trigger, caller.in_words(), notes).await;
+                match answer.map_err(ServiceError::from) {
+                    Ok(Answer::Run { run, queued }) => {
+                        let status = if queued { "queued" } else { "starting" };
+                        return Ok(TriggerReply { run_id: run.to_string(), status: status.to_owned() });
+                    }
+                    Ok(Answer::Cancelling { .. }) => break,
+                    // The schedule was changed between reading and asking; that is soon over.
+                    Err(error) if error.code == ErrorCode::StaleVersion => {
+                        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                    }
+                    Err(error) => {
+                        return Err(self.refuse(caller, &Action::new("run:create", "schedule", name), error).await);
+                    }
+                }
+            }
+            Err(ServiceError::new(ErrorCode::StaleVersion, format!("{name} is being changed all the time")))
+        })
+        .await
+    }
+
+    fn notes(
+        &self,
+        caller: &Caller,
+        schedule: &Schedule,
+        action: &'static str,
+        event: &'static str,
+        verb: &str,
+    ) -> Vec<Record> {
+        let now = self.host.now();
+        let data = vec![
+            ("schedule_name", Value::Text(schedule.name.clone())),
+            ("schedule_id", Value::Text(schedule.id.to_string())),
+            ("cron_expr", Value::Text(schedule.trigger_text.clone())),
+            ("by", Value::Text(caller.name.clone())),
+        ];
+        let details = vec![
+            ("trigger", Value::Text(schedule.trigger_text.clone())),
+            ("user", Value::Text(schedule.user.clone())),
+            ("revision", Value::Int(i64::from(schedule.revision))),
+        ];
+        let message = format!("{} {verb} by {}", schedule.name, caller.name);
+        let full = format!("{}/{}", schedule.owner_name, schedule.name);
+        vec![
+            self.event(now, event, Severity::Info, message, caller, data),
+            self.audit_ok(caller, &Action::new(action, "schedule", full), details),
+        ]
+    }
+
+    fn change_of(&self, id: ScheduleId, change: &str) -> Result<ScheduleChange, ServiceError> {
+        let loaded = self.store.schedule(id)?.ok_or_else(|| ServiceError::not_found(format_args!("schedule {id}")))?;
+        let schedule = self.view(&loaded)?;
+        let s = &loaded.schedule;
+        let trigger = self.present_trigger(s)?;
+        let next = match schedule.paused {
+            None => next_instants(&trigger, &s.zone, self.host.now(), 3),
+            Some(_) => Vec::new(),
+        };
+        Ok(ScheduleChange { change: change.to_owned(), schedule, next })
+    }
+
+    /// The trigger with the anchor of the present clock epoch.
+    pub(crate) fn present_trigger(&self, schedule: &Schedule) -> Result<Trigger, ServiceError> {
+        if !matches!(schedule.trigger, Trigger::Every { .. }) {
+            return Ok(schedule.trigger.clone());
+        }
+        let epochs = self.store.clock_epochs()?;
+        let epoch = epochs.last().map_or(0, |epoch| epoch.epoch);
+        Ok(sloth_core::ledger::trigger_in_epoch(&schedule.trigger, schedule.trigger_epoch, epoch, &epochs))
+    }
+
+    pub(crate) fn view(&self, loaded: &Loaded) -> Result<ScheduleView, ServiceError> {
+        let s = &loaded.schedule;
+        let next = self.present_trigger(s)?.next_after(&s.zone, self.host.now());
+        let open = self.store.open_runs(Some(s.id))?.remove(&s.id).unwrap_or_default();
+        Ok(schedule_view(&*self.host, loaded, open, next))
+    }
+
+    /// One schedule.
+    pub async fn show(&self, caller: &Caller, name: &str) -> Result<ScheduleView, ServiceError> {
+        let loaded = self.find(caller, name, "schedule:read").await?;
+        self.view(&loaded)
+    }
+
+    /// A page of schedules.
+    pub async fn list(&self, caller: &Caller, query: &ListQuery) -> Result<Page<ScheduleView>, ServiceError> {
+        if query.all_users {
+            self.require_admin(caller, Action::new("schedule:list", "schedule", "*")).await?;
+        }
+        let after = query.cursor.as_deref().map(read_cursor).transpose()?;
+        let filter = ScheduleFilter {
+            owner: (!query.all_users).then_some(caller.uid),
+            tag: query.tag.clone(),
+            failed: query.failed,
+            enabled: None,
+            after,
+        };
+        let list = self.store.schedules(&filter, query.limit.clamp(1, 1000))?;
+        for broken in &list.broken {
+            tracing::error!(%broken, "a schedule cannot be read");
+        }
+        let items: Result<_, _> = list.items.iter().map(|loaded| self.view(loaded)).collect();
+        Ok(Page { items: items?, next_cursor: list.next.map(|(uid, name)| format!("{uid}/{name}")) })
+    }
+
+    /// The next instants of a schedule.
+    pub async fn next(
+        &self,
+        caller: &Caller,
+        name: &str,
+        n: usize,
+        from: Option<&str>,
+    ) -> Result<Vec<NextInstant>, ServiceError> {
+        let loaded = self.find(caller, name, "schedule:read").await?;
+        let s = &loaded.schedule;
+        let now = self.host.now();
+        let from = from.map_or(Ok(now), |text| parse_time("from", text, &s.zone, now, Span::Ahead))?;
+        Ok(next_instants(&self.present_trigger(s)?, &s.zone, from, check_count(n)?))
+    }
+
+    /// The next instants of an expression.
+    pub fn next_of(
+        &self,
+        expr: &str,
+        timezone: Option<&str>,
+        n: usize,
+        from: Option<&str>,
+    ) -> Result<Vec<NextInstant>, ServiceError> {
+        let zone = zone(&*self.host, timezone)?;
+        let now = self.host.now();
+        let trigger = Trigger::parse(expr, &zone).map_err(|error| ServiceError::trigger("expr", &error))?;
+        let from = from.map_or(Ok(now), |text| parse_time("from", text, &zone, now, Span::Ahead))?;
+        let trigger = trigger.with_anchor(from);
+        Ok(next_instants(&trigger, &zone, from, check_count(n)?))
+    }
+
+    /// What an expression means.
+    pub fn validate(&self, request: &ValidateRequest) -> Result<ValidateReply, ServiceError> {
+        let zone = zone(&*self.host, request.timezone.as_deref())?;
+        let trigger = Trigger::parse(&request.expr, &zone).map_err(|error| ServiceError::trigger("expr", &error))?;
+        let now = self.host.now();
+        let trigger = trigger.with_anchor(now);
+        let (kind, remarks) = match trigger.kind() {
+            TriggerKind::Fixed => ("fixed", vec![
+                "when the clock goes forward over an instant, it is made up right after the gap; when it goes back, only the first pass counts",
+                "missed instants: the latest is made up (catch_up = latest)",
+            ]),
+            TriggerKind::Interval => ("interval", vec![
+                "keeps its real cadence over clock changes: what falls into a gap does not exist, both passes of a repeated hour count",
+                "missed instants are not made up (catch_up = none)",
+            ]),
+            TriggerKind::Anchored => ("anchored", vec![
+                "what falls into a gap of the clock is made up once right after it; both passes of a repeated hour count",
+                "missed instants are not made up (catch_up = none)",
+            ]),
+            TriggerKind::Single => ("single", vec!["has no instants of its own to compute"]),
+        };
+        Ok(ValidateReply {
+            description: trigger.describe(),
+            kind: kind.to_owned(),
+            remarks: remarks.into_iter().map(str::to_owned).collect(),
+            next: next_instants(&trigger, &zone, now, 5),
+        })
+    }
+
+    /// All schedules of the caller (or, for administrators, of everybody) in a form to write to a file.
+    pub async fn export(&self, caller: &Caller, format: &str, all_users: bool) -> Result<String, ServiceError> {
+        let mut query = ListQuery { all_users, limit: 1000, ..ListQuery::default() };
+        let mut specs = Vec::new();
+        if all_users {
+            self.require_admin(caller, Action::new("schedule:list", "schedule", "*")).await?;
+        }
+        loop {
+            let filter = ScheduleFilter {
+                owner: (!all_users).then_some(caller.uid),
+                after: query.cursor.as_deref().map(read_cursor).transpose()?,
+                ..ScheduleFilter::default()
+            };
+            let list = self.store.schedules(&filter, 1000)?;
+            for loaded in &list.items {
+                specs.push((loaded.schedule.name.clone(), minimal_spec(&*self.host, &loaded.schedule)?));
+            }
+            match list.next {
+                Some((uid, name)) => query.cursor = Some(format!("{uid}/{name}")),
+                None => break,
+            }
+        }
+        match format {
+            "toml" => Ok(crate::export::to_toml(&specs)),
+            "crontab" => Ok(crate::export::to_crontab(&specs)),
+            other => Err(ServiceError::field("format", format!("{other:?} is not one of toml, crontab"))),
+        }
+    }
+}
+
+fn check_count(n: usize) -> Result<usize, ServiceError> {
+    match (1..=1000).contains(&n) {
+        true => Ok(n),
+        false => Err(ServiceError::field("n", format!("{n} is not between 1 and 1000"))),
+    }
+}
+
+fn read_cursor(text: &str) -> Result<(Uid, String), ServiceError> {
+    let parts = text.split_once('/').and_then(|(uid, name)| Some((Uid(uid.parse().ok()?), name.to_owned())));
+    parts.ok_or_else(|| ServiceError::field("cursor", "is not one that slothd gave out"))
+}
+
+pub(crate) fn whose(schedule: &Schedule) -> Whose {
+    Whose {
+        id: schedule.id,
+        owner: schedule.owner,
+        owner_name: schedule.owner_name.clone(),
+        name: schedule.name.clone(),
+        origin: schedule.origin.clone(),
+    }
+}
+
+/// JSON merge patch, RFC 7396.
+fn merge(target: &mut Map<String, Json>, patch: Map<String, Json>) {
+    for (key, value) in patch {
+        match value {
+            Json::Null => {
+                target.remove(&key);
+            }
+            Json::Object(inner) => match target.get_mut(&key) {
+                Some(Json::Object(present)) => merge(present, inner),
+                _ => {
+                    let mut fresh = Map::new();
+                    merge(&mut fresh, inner);
+                    target.insert(key, Json::Object(fresh));
+                }
+            },
+            other => {
+                target.insert(key, other);
+            }
+        }
+    }
+}
+
