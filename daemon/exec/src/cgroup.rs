@@ -2,7 +2,7 @@
 //! Used where a cgroup2 mount is writable and is ours: delegated by systemd (Delegate=), or no systemd is there to own it.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -317,7 +317,9 @@ fn words(path: &Path) -> Vec<String> {
 }
 
 fn value(path: &Path, name: &str) -> Option<u64> {
-    let text = fs::read_to_string(path).ok()?;
+    let mut buffer = [0; 1024];
+    let length = File::open(path).ok()?.read(&mut buffer).ok()?;
+    let text = std::str::from_utf8(&buffer[..length]).ok()?;
     text.lines()
         .find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
 }

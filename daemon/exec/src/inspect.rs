@@ -116,8 +116,8 @@ fn end_remains(traces: &Traces) -> String {
         }
         let none_left = family.kill();
         any |= !none_left;
-        let groups_gone = groups.iter().fold(true, |all, group| group.remove() && all);
-        if none_left && groups_gone {
+        let busy = groups.iter().filter(|group| !group.remove()).count();
+        if none_left && busy == 0 {
             break;
         }
         if Instant::now() >= until {

@@ -1,6 +1,7 @@
 //! What `/proc` tells about processes (proc(5)): identities that survive the reuse of a number, and the family tree.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::sync::OnceLock;
 
 use sloth_core::run::ProcessId;
@@ -29,7 +30,10 @@ impl Stat {
 
 /// The facts about one process; `None` when there is none of that number.
 pub fn stat(pid: i32) -> Option<Stat> {
-    parse(pid, &fs::read(format!("/proc/{pid}/stat")).ok()?)
+    // One read is enough: the kernel makes the line at once, and it is never longer.
+    let mut line = [0; 1024];
+    let length = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut line).ok()?;
+    parse(pid, &line[..length])
 }
 
 /// All processes, in no order.

@@ -104,6 +104,25 @@ pub fn close_from(first: u32) {
     unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
 }
 
+/// Gives every signal its default action, also those two that libc keeps for itself and would refuse to name.
+pub fn reset_signals() {
+    // The kernel's `struct sigaction` with a mask of 64 bits, all zeros: SIG_DFL, no flags.
+    let default = [0_u64; 4];
+    for signal in 1..=64 {
+        // SAFETY: the structure is as long as the kernel reads on 64-bit machines; the default runs no code of ours, and this
+        // program has no thread whose cancellation would need signal 32 or 33. KILL and STOP refuse, rightly.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                std::ptr::null::<u64>(),
+                8,
+            )
+        };
+    }
+}
+
 /// The first bytes of an extended attribute.
 pub fn xattr(path: &Path, name: &str) -> Option<Vec<u8>> {
     let (path, name) = (

@@ -29,7 +29,7 @@ pub enum ToSupervisor {
         version: u32,
     },
     /// See `Order::Prepare`.
-    Prepare(#[serde(with = "LaunchDef")] Launch),
+    Prepare(Box<LaunchItem>),
     /// See `Order::Release`.
     Release(#[serde(with = "key_text")] AttemptKey),
     /// See `Order::Discard`.
@@ -107,6 +107,10 @@ pub enum FromSupervisor {
     /// Something for the log.
     Note(String),
 }
+
+/// What to prepare.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct LaunchItem(#[serde(with = "LaunchDef")] pub Launch);
 
 /// One known attempt.
 #[derive(Debug, Serialize, Deserialize)]

@@ -20,7 +20,7 @@ use super::Options;
 use super::starting::connect;
 use crate::framing::{Inbox, encode};
 use crate::inspect::inspect;
-use crate::wire::{FromSupervisor, ToSupervisor, VERSION};
+use crate::wire::{FromSupervisor, LaunchItem, ToSupervisor, VERSION};
 
 /// Inspections that wait for their turn.
 pub(super) const INSPECTIONS_MAX: usize = 16_384;
@@ -207,7 +207,7 @@ async fn send(mut sender: OwnedWriteHalf, orders: &mut mpsc::Receiver<Order>, as
 
 fn message(order: Order, asked: &Asked) -> ToSupervisor {
     match order {
-        Order::Prepare(launch) => ToSupervisor::Prepare(*launch),
+        Order::Prepare(launch) => ToSupervisor::Prepare(Box::new(LaunchItem(*launch))),
         Order::Release(key) => ToSupervisor::Release(key),
         Order::Discard(key) => ToSupervisor::Discard(key),
         Order::Kill { key, grace } => ToSupervisor::Kill { key, grace },

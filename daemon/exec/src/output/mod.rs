@@ -37,6 +37,7 @@
 //!
 //! The order within a stream is exact; between the streams it is that of arrival, as two pipes cannot tell more.
 
+mod memory_tail;
 mod reader;
 mod writer;
 

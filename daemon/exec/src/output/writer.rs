@@ -12,6 +12,7 @@ use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sys::uio::pwritev;
 use sloth_core::Moment;
 
+use super::memory_tail::MemoryTail;
 use super::reader::{Entry, Frame, FrameKind, OutputReader};
 use super::{
     FRAME_HEAD_BYTES, GAP_OFFSETS, Gap, HEADER_BYTES, MAGIC, MEMORY_TAIL_BYTES_MAX, PAYLOAD_BYTES_MAX, VERSION,
@@ -69,12 +70,6 @@ struct Segment {
     payload: u64,
     attempt: u32,
     has_start_frame: bool,
-}
-
-#[derive(Debug, Default)]
-struct MemoryTail {
-    frames: VecDeque<(FrameKind, Moment, Vec<u8>)>,
-    bytes: u64,
 }
 
 impl OutputWriter {
@@ -380,29 +375,5 @@ impl OutputWriter {
                 has_start_frame: is_start,
             }),
         }
-    }
-}
-
-impl MemoryTail {
-    /// Takes a piece; returns how many bytes had to go for it.
-    fn push(&mut self, kind: FrameKind, at: Moment, bytes: &[u8], limit: u64) -> u64 {
-        let mut dropped = bytes.len().saturating_sub(limit as usize);
-        let bytes = &bytes[dropped..];
-        self.bytes += bytes.len() as u64;
-        match self.frames.back_mut() {
-            // Short pieces join, so that heads of frames do not outweigh them.
-            Some((last_kind, _, last)) if *last_kind == kind && last.len() + bytes.len() <= 4096 => {
-                last.extend_from_slice(bytes);
-            }
-            _ => self.frames.push_back((kind, at, bytes.to_vec())),
-        }
-        while self.bytes > limit {
-            let Some((_, _, gone)) = self.frames.pop_front() else {
-                break;
-            };
-            self.bytes -= gone.len() as u64;
-            dropped += gone.len();
-        }
-        dropped as u64
     }
 }

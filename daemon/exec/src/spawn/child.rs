@@ -20,6 +20,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{ForkResult, chdir, fork, pipe2, setgid, setgroups, setsid, setuid};
 
 use super::plan::Plan;
+use crate::cgroup::Group;
 use crate::sys;
 
 /// `CLONE_INTO_CGROUP` of clone3(2).
@@ -94,8 +95,8 @@ impl Status {
     }
 }
 
-/// Makes the process. `cgroup` is the directory of its group, `procs` the file to join it where the kernel cannot start it there.
-pub fn start(plan: &Plan, cgroup: Option<(&OwnedFd, &std::fs::File)>) -> io::Result<Held> {
+/// Makes the process, in this group.
+pub fn start(plan: &Plan, group: Option<&Group>) -> io::Result<Held> {
     let (go_read, go) = pipe2(OFlag::O_CLOEXEC)?;
     let (status, status_write) = pipe2(OFlag::O_CLOEXEC)?;
     let (stdout, stdout_write) = pipe2(OFlag::O_CLOEXEC)?;
@@ -111,12 +112,16 @@ pub fn start(plan: &Plan, cgroup: Option<(&OwnedFd, &std::fs::File)>) -> io::Res
     }
     let argv = pointers(&plan.argv);
     let env = pointers(&plan.env);
-    let (pid, in_group) = match cgroup {
-        Some((directory, _)) => match clone_into(directory)? {
-            Some(pid) => (pid, true),
-            None => (plain_fork()?, false),
+    let mut join = None;
+    let pid = match group {
+        None => plain_fork()?,
+        Some(group) => match clone_into(&group.open()?)? {
+            Some(pid) => pid,
+            None => {
+                join = Some(group.procs_file()?);
+                plain_fork()?
+            }
         },
-        None => (plain_fork()?, true),
     };
     if pid != 0 {
         return Ok(Held {
@@ -127,16 +132,18 @@ pub fn start(plan: &Plan, cgroup: Option<(&OwnedFd, &std::fs::File)>) -> io::Res
             stderr,
         });
     }
+    // SAFETY: descriptor 3 is the placeholder, open on /dev/null in every supervisor.
+    let null = unsafe { BorrowedFd::borrow_raw(GO) };
+    let stdin = plan.stdin.as_ref().map_or(null, |fd| fd.as_fd());
     // The child. Nothing is dropped and nothing returns from here on.
     let ends = [
-        plan.stdin.as_fd(),
+        stdin,
         stdout_write.as_fd(),
         stderr_write.as_fd(),
         go_read.as_fd(),
         status_write.as_fd(),
     ];
-    let join = cgroup.filter(|_| !in_group).map(|(_, procs)| procs);
-    let Err(failure) = become_job(plan, ends, join, &argv, &env);
+    let Err(failure) = become_job(plan, ends, join.as_ref(), &argv, &env);
     tell(failure);
     exit_child(127)
 }
@@ -223,10 +230,10 @@ fn tell(status: Status) {
     let _ = nix::unistd::write(unsafe { BorrowedFd::borrow_raw(STATUS) }, &status.encode());
 }
 
-/// All signals do their default, none is blocked: the supervisor ignores some and blocks others, which exec would keep.
+/// Exec gives handled signals their default by itself, but keeps the two that the supervisor ignores, and the mask.
 fn reset_signals() -> Result<(), Errno> {
-    for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: SIG_DFL is valid for every signal; those that refuse (KILL, STOP, libc's own) have it anyway.
+    for signal in [libc::SIGHUP, libc::SIGPIPE] {
+        // SAFETY: SIG_DFL is valid for both.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)

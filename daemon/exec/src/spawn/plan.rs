@@ -6,9 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use nix::fcntl::{OFlag, open};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::stat::Mode;
 use nix::unistd::{Whence, lseek};
 use sloth_core::launch::Launch;
 use sloth_core::run::{StartFailure, StartFailureKind};
@@ -33,8 +31,8 @@ pub struct Resource {
 /// What a child does between fork and exec, in the order of the fields.
 #[derive(Debug)]
 pub struct Plan {
-    /// Its standard input.
-    pub stdin: OwnedFd,
+    /// Its standard input; `None`: `/dev/null`.
+    pub stdin: Option<OwnedFd>,
     /// Limits of resources.
     pub resources: Vec<Resource>,
     /// Scheduling priority.
@@ -71,7 +69,7 @@ impl Plan {
             .collect::<Result<_, _>>()?;
         let directory = launch.cwd.as_deref().unwrap_or(&account.home);
         Ok(Plan {
-            stdin: stdin(launch.stdin.as_deref())?,
+            stdin: launch.stdin.as_deref().map(stdin).transpose()?,
             resources,
             nice: launch.limits.nice,
             umask: launch.umask & 0o777,
@@ -131,12 +129,8 @@ fn candidates(program: &str, path: &str) -> Vec<String> {
 }
 
 /// A file of memory for a text: unlike a pipe it needs nobody to feed it.
-fn stdin(text: Option<&str>) -> Result<OwnedFd, StartFailure> {
+fn stdin(text: &str) -> Result<OwnedFd, StartFailure> {
     let failed = |error: std::io::Error| fail(StartFailureKind::Resources, format!("standard input: {error}"));
-    let Some(text) = text else {
-        return open("/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
-            .map_err(|errno| failed(errno.into()));
-    };
     let memory = memfd_create(c"stdin", MFdFlags::MFD_CLOEXEC).map_err(|errno| failed(errno.into()))?;
     let mut file = std::fs::File::from(memory);
     file.write_all(text.as_bytes()).map_err(failed)?;

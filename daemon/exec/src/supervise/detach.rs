@@ -69,7 +69,9 @@ fn become_supervisor(
     body: impl FnOnce(Options, Ready) -> io::Result<()>,
 ) -> io::Result<()> {
     umask(Mode::from_bits_truncate(0o077));
-    // SAFETY: ignoring a signal runs no code of ours.
+    // Jobs must find no signal ignored, whatever we inherited, so only these two are, and the child resets them.
+    sys::reset_signals();
+    // SAFETY: ignoring runs no code of ours.
     unsafe {
         signal(Signal::SIGHUP, SigHandler::SigIgn)?;
         signal(Signal::SIGPIPE, SigHandler::SigIgn)?;
@@ -100,7 +102,9 @@ fn lock(socket: &Path) -> io::Result<Option<File>> {
     match file.try_lock() {
         Ok(()) => {
             // For people, and for whoever must end it.
-            file.set_len(0).and_then(|()| (&file).write_all(format!("{}\n", std::process::id()).as_bytes())).map_err(named)?;
+            file.set_len(0)
+                .and_then(|()| (&file).write_all(format!("{}\n", std::process::id()).as_bytes()))
+                .map_err(named)?;
             Ok(Some(file))
         }
         Err(TryLockError::WouldBlock) => Ok(None),

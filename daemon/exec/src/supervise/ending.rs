@@ -1,12 +1,11 @@
 //! How attempts end: reaping, time limits, what is left of a tree, the last bytes of the pipes, the record.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use sloth_core::Moment;
 use sloth_core::run::{AttemptEnd, Outcome, StartFailure, StartFailureKind, Usage};
 
-use super::attempt::{Attempt, Live, Phase, Stage, Sweep};
+use super::attempt::{Attempt, Phase, Stage, Sweep};
 use super::event_loop::{Alarm, Pipe, Supervisor};
 use super::orders::kill_main;
 use super::watching::Got;
@@ -79,16 +78,6 @@ impl Supervisor {
         };
         if live.is_draining && live.stdout.is_none() && live.stderr.is_none() {
             self.finish(serial);
-        }
-    }
-
-    /// Ends processes that belong to no attempt any more, and removes cgroups that were busy.
-    pub(super) fn tidy(&mut self) {
-        self.busy_groups.retain(|group| !group.remove());
-        let escaped = self.escaped();
-        tree::send(&escaped, nix::libc::SIGKILL);
-        if !self.busy_groups.is_empty() || !escaped.is_empty() {
-            self.set_alarm(0, Alarm::Tidy, LOOK.1);
         }
     }
 
@@ -327,74 +316,6 @@ impl Supervisor {
         } else if !is_grouped && self.has_orphans() {
             self.set_alarm(0, Alarm::Tidy, LOOK.0);
         }
-    }
-
-    fn has_orphans(&self) -> bool {
-        proc::own_children().is_none_or(|all| all.iter().any(|pid| !self.by_pid.contains_key(pid)))
-    }
-
-    /// Orphans that came to us, with the serials of the running attempts without cgroup that they may belong to.
-    fn orphans(&self) -> Vec<(proc::Stat, HashSet<u64>)> {
-        let all = proc::own_children().unwrap_or_else(|| {
-            let own = std::process::id() as i32;
-            proc::all()
-                .into_iter()
-                .filter(|s| s.parent == own)
-                .map(|s| s.pid)
-                .collect()
-        });
-        let orphans = all
-            .into_iter()
-            .filter(|pid| !self.by_pid.contains_key(pid))
-            .filter_map(proc::stat);
-        orphans
-            .filter(proc::Stat::is_alive)
-            .map(|orphan| (orphan, self.possible_owners(&orphan)))
-            .collect()
-    }
-
-    fn possible_owners(&self, orphan: &proc::Stat) -> HashSet<u64> {
-        let may_own = |live: &Live| {
-            !live.is_grouped
-                && live.stage == Stage::Running
-                && live.failure.is_none()
-                && live.family.main.start_ticks <= orphan.start_ticks
-        };
-        let live = self.attempts.iter().filter(|(_, attempt)| match &attempt.phase {
-            Phase::Live(live) => may_own(live),
-            _ => false,
-        });
-        live.map(|(serial, _)| *serial).collect()
-    }
-
-    /// Gives an attempt the orphans that can only be its own.
-    fn adopt(&mut self, serial: u64) {
-        if self
-            .attempts
-            .get_mut(&serial)
-            .and_then(Attempt::live)
-            .is_none_or(|live| live.is_grouped)
-        {
-            return;
-        }
-        let own: HashSet<i32> = self
-            .orphans()
-            .into_iter()
-            .filter(|(_, owners)| owners.len() == 1 && owners.contains(&serial))
-            .map(|(orphan, _)| orphan.pid)
-            .collect();
-        if let Some(live) = self.attempts.get_mut(&serial).and_then(Attempt::live) {
-            live.family.adopted = own;
-        }
-    }
-
-    /// Orphans that no running attempt can own.
-    fn escaped(&self) -> Vec<proc::Stat> {
-        self.orphans()
-            .into_iter()
-            .filter(|(_, owners)| owners.is_empty())
-            .map(|(orphan, _)| orphan)
-            .collect()
     }
 }
 

@@ -293,7 +293,8 @@ impl Supervisor {
     }
 
     fn send_reports(&mut self) {
-        let Some(mut connection) = self.connection.take() else {
+        // Before it has introduced itself nothing is for it.
+        let Some(mut connection) = self.connection.take_if(|connection| connection.is_greeted) else {
             return;
         };
         let result = loop {

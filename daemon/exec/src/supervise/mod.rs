@@ -15,6 +15,7 @@ mod door;
 mod ending;
 mod event_loop;
 mod orders;
+mod orphans;
 mod output_place;
 mod reports;
 mod watching;

@@ -33,7 +33,7 @@ impl Supervisor {
             ToSupervisor::Hello { version: VERSION } if !is_greeted => self.greet(),
             ToSupervisor::Hello { version } => return Err(format!("protocol version {version}, this is {VERSION}")),
             _ if !is_greeted => return Err("the first message must be hello".to_owned()),
-            ToSupervisor::Prepare(launch) => self.prepare(launch),
+            ToSupervisor::Prepare(launch) => self.prepare(launch.0),
             ToSupervisor::Release(key) => self.release_or_wait(key),
             ToSupervisor::Discard(key) => self.discard(key),
             ToSupervisor::Kill { key, grace } => self.kill(key, grace),
@@ -152,7 +152,7 @@ impl Supervisor {
             ),
         };
         let failed = |error: io::Error| fail(Resources, format!("a process cannot be made: {error}"));
-        let held = match start(&plan, group.as_ref()) {
+        let held = match spawn::start(&plan, group.as_ref()) {
             Ok(held) => held,
             Err(error) => {
                 self.busy_groups.extend(group.filter(|group| !group.remove()));
@@ -253,13 +253,6 @@ impl Supervisor {
 pub(super) fn kill_main(live: &Live) {
     if live.main_end.is_none() {
         let _ = kill(Pid::from_raw(live.family.main.pid as i32), Signal::SIGKILL);
-    }
-}
-
-fn start(plan: &Plan, group: Option<&cgroup::Group>) -> io::Result<Held> {
-    match group {
-        None => spawn::start(plan, None),
-        Some(group) => spawn::start(plan, Some((&group.open()?, &group.procs_file()?))),
     }
 }
 

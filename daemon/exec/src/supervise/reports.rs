@@ -104,9 +104,6 @@ impl Supervisor {
 
     /// Encodes as much as there is room for.
     pub(super) fn put_reports(&mut self, connection: &mut Connection) -> Result<(), FramingError> {
-        if !connection.is_greeted {
-            return Ok(());
-        }
         if std::mem::take(&mut self.outgoing.greeting) {
             connection.put(&FromSupervisor::Hello {
                 version: VERSION,

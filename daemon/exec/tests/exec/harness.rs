@@ -40,7 +40,12 @@ impl World {
     pub fn idle(arguments: &[&str]) -> World {
         let directory = tempfile::Builder::new().prefix("sloth-exec-").tempdir().unwrap();
         let arguments = arguments.iter().map(|text| text.to_string()).collect();
-        World { directory, arguments, executor: None, reports: None }
+        World {
+            directory,
+            arguments,
+            executor: None,
+            reports: None,
+        }
     }
 
     pub fn data(&self) -> PathBuf {
@@ -54,8 +59,12 @@ impl World {
     /// Starts an executor in place of the one before; returns what is known.
     pub async fn connect(&mut self) -> Vec<Known> {
         self.disconnect();
-        let mut options =
-            Options { data: self.data(), socket: self.socket(), program: PROGRAM.into(), arguments: Vec::new() };
+        let mut options = Options {
+            data: self.data(),
+            socket: self.socket(),
+            program: PROGRAM.into(),
+            arguments: Vec::new(),
+        };
         options.arguments = self.arguments.iter().map(Into::into).collect();
         let (executor, reports) = ProcessExecutor::start_with(options);
         self.executor = Some(executor);
@@ -77,7 +86,10 @@ impl World {
 
     pub async fn report(&mut self) -> Report {
         let next = self.reports.as_mut().unwrap().recv();
-        tokio::time::timeout(PATIENCE, next).await.expect("no report in time").expect("the executor has ended")
+        tokio::time::timeout(PATIENCE, next)
+            .await
+            .expect("no report in time")
+            .expect("the executor has ended")
     }
 
     pub async fn no_report_for(&mut self, wait: Duration) {
@@ -132,7 +144,11 @@ impl World {
     }
 
     pub async fn inspected(&mut self, launch: &Launch, process: Option<ProcessId>) -> Finding {
-        let traces = Traces { key: launch.key, output: launch.output.clone(), process };
+        let traces = Traces {
+            key: launch.key,
+            output: launch.output.clone(),
+            process,
+        };
         self.order(Order::Inspect(Box::new(traces))).await;
         match self.report().await {
             Report::Inspected { key, finding } if key == launch.key => finding,
@@ -146,10 +162,10 @@ impl World {
         std::fs::read_to_string(lock).ok()?.trim().parse().ok()
     }
 
-    pub fn kill_supervisor(&self) {
+    pub async fn kill_supervisor(&self) {
         let pid = self.supervisor().expect("a supervisor");
         kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
-        wait_until(|| !is_alive(pid));
+        wait_until(|| !is_alive(pid)).await;
     }
 
     /// What a run wrote, by stream.
@@ -162,7 +178,10 @@ impl World {
                 _ => {}
             }
         }
-        (String::from_utf8_lossy(&out).into_owned(), String::from_utf8_lossy(&err).into_owned())
+        (
+            String::from_utf8_lossy(&out).into_owned(),
+            String::from_utf8_lossy(&err).into_owned(),
+        )
     }
 
     pub async fn output_of(&mut self, launch: &Launch) -> String {
@@ -217,21 +236,25 @@ pub fn launch(argv: &[&str]) -> Launch {
 fn new_run() -> RunId {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
     let random = u128::from(std::process::id()) << 64 | now.as_nanos() << 20 & 0xFFFF_FFFF_FFFF | u128::from(count);
     RunId::v7(Moment::from_micros(now.as_micros() as i64), random)
 }
 
 pub fn is_alive(pid: i32) -> bool {
-    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        return false;
+    };
     !stat.rsplit(')').next().unwrap().trim_start().starts_with(['Z', 'X'])
 }
 
-pub fn wait_until(mut condition: impl FnMut() -> bool) {
+pub async fn wait_until(mut condition: impl FnMut() -> bool) {
     let until = std::time::Instant::now() + PATIENCE;
     while !condition() {
         assert!(std::time::Instant::now() < until, "it did not happen in time");
-        std::thread::sleep(Duration::from_millis(5));
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

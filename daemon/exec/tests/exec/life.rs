@@ -59,8 +59,8 @@ async fn a_held_process_dies_with_its_supervisor() {
     let mark = world.data().join("mark");
     let job = shell(&format!("touch {}", mark.display()));
     let process = world.prepared(&job).await;
-    world.kill_supervisor();
-    wait_until(|| !is_alive(process.pid as i32));
+    world.kill_supervisor().await;
+    wait_until(|| !is_alive(process.pid as i32)).await;
     assert!(!mark.exists());
 }
 
@@ -70,7 +70,10 @@ async fn an_end_is_told_at_each_connection_until_forgotten() {
     let job = shell("echo out; echo err >&2; exit 7");
     world.started(&job).await;
     let end = world.ended(job.key).await;
-    assert_eq!((end.outcome.clone(), end.output_bytes, end.dropped_bytes), (Outcome::Exited(7), 8, 0));
+    assert_eq!(
+        (end.outcome.clone(), end.output_bytes, end.dropped_bytes),
+        (Outcome::Exited(7), 8, 0)
+    );
     assert_eq!(end.stderr_tail, "err\n");
     for _ in 0..2 {
         let known = world.connect().await;
