@@ -120,6 +120,8 @@ impl From<rusqlite::Error> for StoreError {
         );
         match failure.code {
             ErrorCode::DiskFull => StoreError::StorageFull(text),
+            // The index of the log cannot grow: that takes space too.
+            _ if failure.extended_code == ffi::SQLITE_IOERR_SHMSIZE => StoreError::StorageFull(text),
             ErrorCode::SystemIoFailure
             | ErrorCode::ReadOnly
             | ErrorCode::CannotOpen

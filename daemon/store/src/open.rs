@@ -19,15 +19,14 @@ use crate::schema::{self, APPLICATION_ID, VERSION};
 use crate::writer::{Setup, Writer};
 use crate::{Inner, OpenError, Store, StoreError, Zones, pool};
 
-/// After an unclean stop a database of at most this size is checked before it is used, a larger one beside its use.
-const CHECK_FIRST_BYTES: u64 = 64 << 20;
-
 /// How to open a store.
 pub struct OpenOptions {
     /// Read-only connections.
     pub readers: usize,
     /// Requests that may wait for the writer.
     pub queue_max: usize,
+    /// After an unclean stop a database of at most this size is checked before it is used, a larger one beside its use.
+    pub check_first_bytes: u64,
     /// Where backups are; `None`: `backups` beside the database.
     pub backups: Option<PathBuf>,
     /// Name of this host for run records; `None`: that of the kernel.
@@ -43,6 +42,7 @@ impl Default for OpenOptions {
         OpenOptions {
             readers: 3,
             queue_max: 65_536,
+            check_first_bytes: 64 << 20,
             backups: None,
             host: None,
             zones: Arc::new(|name| match name {
@@ -112,7 +112,7 @@ impl Store {
         let mut conn = connect(&path).map_err(|e| fail(e, "open"))?;
         check_identity(&conn, &path, &backups)?;
         let unclean = !created && !stopped_cleanly(&conn).map_err(|e| fail(e, "read"))?;
-        let small = fs::metadata(&path).is_ok_and(|meta| meta.len() <= CHECK_FIRST_BYTES);
+        let small = fs::metadata(&path).is_ok_and(|meta| meta.len() <= options.check_first_bytes);
         if unclean && small {
             let problems = quick_check(&conn).map_err(|e| fail(e, "check"))?;
             if !problems.is_empty() {

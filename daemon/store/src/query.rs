@@ -91,7 +91,7 @@ impl Store {
         conn.authorizer(Some(authorize))?;
         let refused = |e| refusal(e, limits.time);
         let mut statement = conn.prepare(sql).map_err(refused)?;
-        let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut result = QueryResult {
             columns,
             rows: Vec::new(),

@@ -37,13 +37,16 @@ pub struct Committed {
 
 type Answer = Box<dyn FnOnce(Result<Committed, StoreError>) + Send>;
 
+type Inside = Box<dyn FnOnce(&mut Apply<'_>) -> Result<(), StoreError> + Send>;
+type Outside = Box<dyn FnOnce(&mut Connection) -> Result<(), StoreError> + Send>;
+
 /// What a request wants done.
 pub(crate) enum Work {
     Records(Vec<Record>),
     /// Housekeeping inside the transaction.
-    Inside(Box<dyn FnOnce(&mut Apply<'_>) -> Result<(), StoreError> + Send>),
+    Inside(Inside),
     /// Housekeeping that cannot be in a transaction. Has the connection for itself.
-    Outside(Box<dyn FnOnce(&mut Connection) -> Result<(), StoreError> + Send>),
+    Outside(Outside),
 }
 
 struct Job {

@@ -15,19 +15,23 @@ use crate::{Store, StoreError};
 impl Store {
     /// Runs that have not ended, per schedule: those going and those queued. Of all schedules, or of one.
     pub fn open_runs(&self, of: Option<ScheduleId>) -> Result<HashMap<ScheduleId, (u32, u32)>, StoreError> {
-        let all = "SELECT schedule_id, count(*) FILTER (WHERE status <> 'queued'), count(*) FILTER (WHERE status = 'queued')
+        let all =
+            "SELECT schedule_id, count(*) FILTER (WHERE status <> 'queued'), count(*) FILTER (WHERE status = 'queued')
                    FROM runs WHERE status IN ('queued', 'starting', 'running') AND (?1 IS NULL OR schedule_id = ?1)
                    GROUP BY schedule_id";
         let of = of.map(|id| id.to_string());
         self.read(|conn| {
-            let counts = rows(conn, all, params![of], |row| Ok((parsed(row, 0)?, (row.get(1)?, row.get(2)?))))?;
+            let counts = rows(conn, all, params![of], |row| {
+                Ok((parsed(row, 0)?, (row.get(1)?, row.get(2)?)))
+            })?;
             Ok(counts.into_iter().collect())
         })
     }
 
     /// The schedule whose next instant without a row is nearest after `now`. Claimed instants of the next seconds do not count.
     pub fn next_due_hint(&self, now: Moment) -> Result<Option<Loaded>, StoreError> {
-        let sql = format!("{SCHEDULE} WHERE next_due > ?1 AND deleted_at IS NULL AND enabled = 1 ORDER BY next_due LIMIT 1");
+        let sql =
+            format!("{SCHEDULE} WHERE next_due > ?1 AND deleted_at IS NULL AND enabled = 1 ORDER BY next_due LIMIT 1");
         self.read(|conn| first(conn, &sql, [now.micros()], |row| loaded(row, &*self.inner.zones)))
     }
 
@@ -48,14 +52,19 @@ impl Store {
                    WHERE r.schedule_id = ?1 AND r.due_at > ?2 AND r.due_at <= ?3
                      AND (o.run_id IS NOT r.id OR o.decision IS NOT 'run') LIMIT 1000";
         self.read(|conn| {
-            rows(conn, sql, params![Key::new(schedule.uuid()), since.micros(), until.micros()], |row| {
-                let (due, run): (i64, String) = (row.get(0)?, row.get(1)?);
-                let message = match row.get::<_, Option<String>>(2)? {
-                    None => format!("run {run} has no row in the ledger"),
-                    Some(other) => format!("run {run} was made, but the ledger says run {other}"),
-                };
-                Ok((Moment::from_micros(due), message))
-            })
+            rows(
+                conn,
+                sql,
+                params![Key::new(schedule.uuid()), since.micros(), until.micros()],
+                |row| {
+                    let (due, run): (i64, String) = (row.get(0)?, row.get(1)?);
+                    let message = match row.get::<_, Option<String>>(2)? {
+                        None => format!("run {run} has no row in the ledger"),
+                        Some(other) => format!("run {run} was made, but the ledger says run {other}"),
+                    };
+                    Ok((Moment::from_micros(due), message))
+                },
+            )
         })
     }
 
@@ -66,7 +75,11 @@ impl Store {
                 .conn
                 .prepare_cached("DELETE FROM runs WHERE id = ?1 AND status NOT IN ('queued', 'starting', 'running')")?
                 .execute([Key::new(run.uuid())])?;
-            if n == 1 { Ok(()) } else { Err(StoreError::not_found(format!("run {run} that has ended"))) }
+            if n == 1 {
+                Ok(())
+            } else {
+                Err(StoreError::not_found(format!("run {run} that has ended")))
+            }
         })
     }
 }

@@ -68,7 +68,7 @@ CREATE TABLE schedules (
   file              TEXT GENERATED ALWAYS AS (definition ->> '$.file') VIRTUAL
 ) STRICT;
 CREATE UNIQUE INDEX schedules_name ON schedules (owner, name) WHERE deleted_at IS NULL;
-CREATE INDEX schedules_due ON schedules (next_due, id, mark) WHERE next_due IS NOT NULL AND deleted_at IS NULL;
+CREATE INDEX schedules_due ON schedules (next_due, id, mark, deleted_at) WHERE next_due IS NOT NULL AND deleted_at IS NULL;
 CREATE INDEX schedules_reboot ON schedules (id) WHERE trigger_class = 'reboot' AND deleted_at IS NULL;
 CREATE INDEX schedules_after ON schedules (id) WHERE "after" IS NOT NULL AND deleted_at IS NULL;
 CREATE INDEX schedules_file ON schedules (file, id) WHERE file IS NOT NULL AND deleted_at IS NULL;

@@ -317,6 +317,27 @@ fn an_unclean_stop_is_checked() {
 }
 
 #[test]
+fn a_large_database_is_checked_beside_its_use() {
+    let (_dir, path) = closed();
+    let conn = rusqlite::Connection::open(&path).expect("open");
+    conn.execute("UPDATE meta SET value = '0' WHERE key = 'clean_stop'", [])
+        .expect("set");
+    drop(conn);
+    let options = OpenOptions {
+        check_first_bytes: 0,
+        ..OpenOptions::default()
+    };
+    let (store, opened) = Store::open(&path, options).expect("opens");
+    store
+        .write(vec![Record::Meta("x", Some("1".into()))])
+        .expect("it is in use");
+    let Check::Background(report) = opened.check else {
+        panic!("{:?}", opened.check)
+    };
+    assert_eq!(report.recv().expect("a report").problems, [] as [String; 0]);
+}
+
+#[test]
 fn a_read_only_directory_says_so() {
     let (dir, path) = closed();
     let mount = dir.path().join("ro");
