@@ -54,6 +54,8 @@ async fn main() -> Result<()> {
     {
         println!("supervisor {line}");
     }
+    // The last order is on its way; without it the supervisor would keep an end for ever.
+    tokio::time::sleep(Duration::from_millis(200)).await;
     Ok(())
 }
 

@@ -140,6 +140,11 @@ impl Live {
 }
 
 impl Attempt {
+    /// Whether its program began and has not ended.
+    pub fn is_running(&self) -> bool {
+        matches!(&self.phase, Phase::Live(live) if live.stage == Stage::Running)
+    }
+
     /// The live part.
     pub fn live(&mut self) -> Option<&mut Live> {
         match &mut self.phase {

@@ -15,6 +15,7 @@ use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, chdir, fork, pipe2, setsid};
 
 use super::Options;
+use super::door::lock_path;
 use crate::{spawn, sys};
 
 /// Says once that the socket listens.
@@ -31,7 +32,7 @@ impl Ready {
 }
 
 /// Runs `body` in a process of its own (or here, in the foreground). `Ok` without running it when another supervisor lives.
-pub fn detach(mut options: Options, body: impl FnOnce(Options, Ready) -> io::Result<()>) -> io::Result<()> {
+pub fn detach(mut options: Options, body: impl FnOnce(Options, Ready, File) -> io::Result<()>) -> io::Result<()> {
     sys::close_from(3);
     spawn::reserve_descriptors(3)?;
     options.socket = std::path::absolute(&options.socket)?;
@@ -66,7 +67,7 @@ pub fn detach(mut options: Options, body: impl FnOnce(Options, Ready) -> io::Res
 fn become_supervisor(
     options: Options,
     mut ready: Ready,
-    body: impl FnOnce(Options, Ready) -> io::Result<()>,
+    body: impl FnOnce(Options, Ready, File) -> io::Result<()>,
 ) -> io::Result<()> {
     umask(Mode::from_bits_truncate(0o077));
     // Jobs must find no signal ignored, whatever we inherited, so only these two are, and the child resets them.
@@ -82,16 +83,13 @@ fn become_supervisor(
         return Ok(());
     };
     chdir("/")?;
-    let result = body(options, ready);
-    drop(lock);
-    result
+    body(options, ready, lock)
 }
 
 /// The lock beside the socket; `None` when somebody has it. Whoever has it owns the socket.
 fn lock(socket: &Path) -> io::Result<Option<File>> {
-    let mut path = socket.as_os_str().to_owned();
-    path.push(".lock");
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", Path::new(&path).display()));
+    let path = lock_path(socket);
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     let mut open = File::options();
     open.read(true)
         .write(true)

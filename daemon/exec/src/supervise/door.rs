@@ -1,10 +1,11 @@
 //! The socket: one controlling connection at a time, from our own user or root. A new one replaces the old one, whose slothd
 //! is dead or about to be.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
@@ -31,8 +32,62 @@ pub struct Connection {
     sent: usize,
 }
 
-/// Binds the socket; only its owner may connect. The caller has the lock, so a file in its place is a dead one.
-pub fn listen(socket: &Path) -> io::Result<UnixListener> {
+/// Our place in the file system: the lock, and the socket that the lock gives us the right to.
+#[derive(Debug)]
+pub struct Place {
+    lock: File,
+    socket: (u64, u64),
+}
+
+/// What became of the place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlaceState {
+    /// All is as it was.
+    Ours,
+    /// Somebody removed the socket; the place is still ours.
+    SocketGone,
+    /// The lock is gone too: nobody can find us, and another one may be there.
+    Lost,
+}
+
+impl Place {
+    /// Binds the socket; only its owner may connect. With the lock held, a file in its place is a dead one.
+    pub fn take(socket: &Path, lock: File) -> io::Result<(UnixListener, Place)> {
+        let (listener, identity) = listen(socket)?;
+        Ok((listener, Place { lock, socket: identity }))
+    }
+
+    /// Binds it once more.
+    pub fn listen_again(&mut self, socket: &Path) -> io::Result<UnixListener> {
+        let (listener, identity) = listen(socket)?;
+        self.socket = identity;
+        Ok(listener)
+    }
+
+    /// Looks whether it is still ours.
+    pub fn state(&self, socket: &Path) -> PlaceState {
+        let ours = self.lock.metadata().map(|facts| identity(&facts));
+        match (ours, fs::metadata(lock_path(socket)), fs::metadata(socket)) {
+            (Ok(ours), Ok(lock), _) if ours != identity(&lock) => PlaceState::Lost,
+            (_, Err(_), _) => PlaceState::Lost,
+            (_, _, Ok(socket)) if identity(&socket) == self.socket => PlaceState::Ours,
+            _ => PlaceState::SocketGone,
+        }
+    }
+}
+
+/// The lock beside a socket.
+pub fn lock_path(socket: &Path) -> PathBuf {
+    let mut path = socket.as_os_str().to_owned();
+    path.push(".lock");
+    path.into()
+}
+
+fn identity(facts: &fs::Metadata) -> (u64, u64) {
+    (facts.dev(), facts.ino())
+}
+
+fn listen(socket: &Path) -> io::Result<(UnixListener, (u64, u64))> {
     match fs::remove_file(socket) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -40,7 +95,7 @@ pub fn listen(socket: &Path) -> io::Result<UnixListener> {
     // Mode 0600, as the supervisor's umask is 077.
     let listener = UnixListener::bind(socket)?;
     listener.set_nonblocking(true)?;
-    Ok(listener)
+    Ok((listener, identity(&fs::metadata(socket)?)))
 }
 
 /// Takes a connection; `Ok(None)` when it was turned away.

@@ -3,7 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
@@ -22,7 +22,7 @@ use sloth_core::AttemptKey;
 use super::Options;
 use super::attempt::Attempt;
 use super::detach::Ready;
-use super::door::{self, Connection};
+use super::door::{self, Connection, Place, PlaceState};
 use super::reports::Outgoing;
 use crate::account::Accounts;
 use crate::cgroup::{Group, Hierarchy, Supervisor as SupervisorGroup};
@@ -94,6 +94,7 @@ pub struct Supervisor {
     pub(super) last_serial: u64,
     connection: Option<Connection>,
     listener: UnixListener,
+    place: Place,
     epoll: Epoll,
     signals: SignalFd,
     timer: TimerFd,
@@ -104,7 +105,7 @@ pub struct Supervisor {
 
 impl Supervisor {
     /// Opens everything; the socket listens when this returns.
-    pub fn open(options: Options) -> io::Result<Supervisor> {
+    pub fn open(options: Options, lock: File) -> io::Result<Supervisor> {
         let data = open(&options.data, OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
             .map_err(|errno| io::Error::other(format!("data directory {}: {errno}", options.data.display())))?;
         let nofile = getrlimit(Resource::RLIMIT_NOFILE)?;
@@ -117,7 +118,7 @@ impl Supervisor {
         let capabilities = from_controllers(cgroups.is_some(), |name| cgroups.as_ref().is_some_and(|c| c.has(name)));
         let mask = SigSet::from_iter([Signal::SIGCHLD]);
         mask.thread_block()?;
-        let listener = door::listen(&options.socket)
+        let (listener, place) = Place::take(&options.socket, lock)
             .map_err(|error| io::Error::new(error.kind(), format!("socket {}: {error}", options.socket.display())))?;
         let supervisor = Supervisor {
             data,
@@ -136,6 +137,7 @@ impl Supervisor {
             last_serial: 0,
             connection: None,
             listener,
+            place,
             epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
             signals: SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?,
             timer: TimerFd::new(
@@ -186,7 +188,9 @@ impl Supervisor {
             orders_wait = self.carry_out_orders();
             self.send_reports();
         }
-        let _ = fs::remove_file(&self.options.socket);
+        if self.place.state(&self.options.socket) == PlaceState::Ours {
+            let _ = fs::remove_file(&self.options.socket);
+        }
         Ok(())
     }
 
@@ -352,14 +356,34 @@ impl Supervisor {
         }
     }
 
-    /// Ends when there is nothing to keep. An attempt that ends later sets the alarm again.
+    /// Ends when there is nothing to keep, or nobody can ever ask for it.
     fn end_when_idle(&mut self) {
-        if self.connection.is_some() || !self.attempts.is_empty() {
+        if self.connection.is_some() {
             return;
         }
-        // Somebody may have come in this very moment.
-        self.accept();
-        self.is_done = self.connection.is_none();
+        if self.attempts.is_empty() {
+            // Somebody may have come in this very moment.
+            self.accept();
+            self.is_done = self.connection.is_none();
+            return;
+        }
+        match self.place.state(&self.options.socket) {
+            PlaceState::Ours => {}
+            PlaceState::SocketGone => {
+                if let Ok(listener) = self.place.listen_again(&self.options.socket)
+                    && self
+                        .epoll
+                        .add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))
+                        .is_ok()
+                {
+                    let _ = self.epoll.delete(&self.listener);
+                    self.listener = listener;
+                }
+            }
+            // What is held can never be released, and ends with us; what runs is still watched to its end.
+            PlaceState::Lost => self.is_done = !self.attempts.values().any(Attempt::is_running),
+        }
+        self.set_alarm(0, Alarm::Idle, self.options.idle_exit);
     }
 
     fn arm_timer(&mut self) -> io::Result<()> {

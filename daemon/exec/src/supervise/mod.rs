@@ -55,8 +55,8 @@ impl Options {
 /// Becomes a supervisor. Returns in the process that was started as soon as the socket listens (or one did already), and in the
 /// supervisor itself at its end.
 pub fn run(options: Options) -> ExitCode {
-    match detach::detach(options, |options, ready| {
-        event_loop::Supervisor::open(options)?.run(ready)
+    match detach::detach(options, |options, ready, lock| {
+        event_loop::Supervisor::open(options, lock)?.run(ready)
     }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -198,3 +198,27 @@ async fn a_broken_start_says_why() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("/no/such/place") && said.contains("ENOENT"), "{said}");
 }
+
+#[tokio::test]
+async fn a_removed_socket_is_made_again_and_a_lost_place_is_left() {
+    let mut world = World::with(&["--idle-exit-ms", "100"]).await;
+    let pid = world.supervisor().unwrap();
+    let job = shell("sleep 0.2; exit 8");
+    world.started(&job).await;
+    world.disconnect();
+    tokio::task::yield_now().await;
+    std::fs::remove_file(world.socket()).unwrap();
+    wait_until(|| world.socket().exists()).await;
+    let known = world.connect().await;
+    assert_eq!((known.len(), world.supervisor()), (1, Some(pid)));
+    let other = shell("sleep 0.2");
+    world.started(&other).await;
+    let held = world.prepared(&shell("echo never")).await;
+    world.disconnect();
+    tokio::task::yield_now().await;
+    std::fs::remove_file(world.socket()).unwrap();
+    let mut lock = world.socket().into_os_string();
+    lock.push(".lock");
+    std::fs::remove_file(lock).unwrap();
+    wait_until(|| !is_alive(pid) && !is_alive(held.pid as i32)).await;
+}
