@@ -84,6 +84,7 @@ fn main() {
         );
     }
     recovery(&store);
+    many_schedules(&store);
     drop(store);
     std::fs::remove_dir_all(&dir).expect("removed");
 }
@@ -251,6 +252,49 @@ fn recovery(store: &Store) {
         format!("read {} unfinished runs, ms", open.items.len()),
         "",
         ""
+    );
+}
+
+/// What the planner reads and writes when 1,000 of many schedules become due.
+fn many_schedules(store: &Store) {
+    const ALL: u128 = 200_000;
+    let begin = Instant::now();
+    for hundred in 1..=ALL / 500 {
+        let made = (0..500).map(|n| Record::ScheduleCreated(schedule(hundred * 500 + n).into()));
+        store.submit(made.collect(), |result| assert!(result.is_ok()));
+    }
+    store.write(vec![]).expect("written");
+    let rate = ALL as f64 / begin.elapsed().as_secs_f64();
+    println!(
+        "{:<58} {rate:>12.0}",
+        format!("schedules made per second, 500 a request, up to {ALL}")
+    );
+    let mut all = Vec::new();
+    let mut after = None;
+    for _ in 0..20 {
+        let begin = Instant::now();
+        let due = store.due_schedules(Moment::MAX, 1000, after).expect("read");
+        all.push(begin.elapsed().as_secs_f64() * 1e3);
+        after = due.next;
+        let now = Moment::from_secs(1_900_000_060);
+        let marks = due.items.iter().map(|l| Record::Marked {
+            schedule: l.schedule.id,
+            mark: now,
+            next_due: Some(now),
+        });
+        store.write(marks.collect()).expect("written");
+    }
+    println!(
+        "{:<58} {:>12.1}",
+        "a page of 1,000 due schedules, p50 ms",
+        percentile(&mut all, 0.5)
+    );
+    let begin = Instant::now();
+    store.highest_mark().expect("read");
+    println!(
+        "{:<58} {:>12.1}",
+        "the highest mark of all, ms",
+        begin.elapsed().as_secs_f64() * 1e3
     );
 }
 

@@ -3,6 +3,7 @@
 
 mod apply;
 mod backup;
+mod check;
 mod checkpoint;
 mod definition;
 mod error;
@@ -10,6 +11,7 @@ mod files;
 mod open;
 mod pool;
 mod query;
+mod queue;
 mod read;
 mod restore;
 mod retention;
@@ -22,16 +24,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub use apply::AuditRow;
 pub use backup::{BackupInfo, BackupKind, BackupWish, Backups, Verified};
+pub use check::{Check, CheckReport};
 pub use checkpoint::CheckpointDone;
 pub use definition::Zones;
 pub use error::{OpenError, StoreError};
-pub use open::{Check, CheckReport, OpenOptions, Opened};
+pub use open::{OpenOptions, Opened};
 pub use query::{QueryLimits, QueryResult};
+pub use queue::{Committed, Pending};
 pub use read::*;
 pub use restore::{RestoreError, Restored, restore};
 pub use retention::{EventLimits, Pruned, Scope};
 pub use schema::{APPLICATION_ID, VERSION};
-pub use writer::{Committed, Pending};
 
 use sloth_core::record::Record;
 
@@ -44,7 +47,7 @@ pub struct Store {
 struct Inner {
     writer: writer::Writer,
     readers: pool::Pool,
-    checks: open::Checks,
+    checks: check::Checks,
     zones: Arc<Zones>,
     place: open::Place,
     last_event: Arc<AtomicI64>,
@@ -59,18 +62,18 @@ impl Store {
     pub fn submit(&self, records: Vec<Record>, answer: impl FnOnce(Result<Committed, StoreError>) + Send + 'static) {
         self.inner
             .writer
-            .submit(writer::Work::Records(records), Box::new(answer));
+            .submit(queue::Work::Records(records), Box::new(answer));
     }
 
     /// As [`Store::submit`], and waits. For tests and for threads that may block.
     pub fn write(&self, records: Vec<Record>) -> Result<Committed, StoreError> {
-        self.inner.writer.submit_and_wait(writer::Work::Records(records))
+        self.inner.writer.submit_and_wait(queue::Work::Records(records))
     }
 
     /// As [`Store::submit`], with a handle to wait on later.
     pub fn submit_pending(&self, records: Vec<Record>) -> Pending {
         let (answer, pending) = Pending::new();
-        self.inner.writer.submit(writer::Work::Records(records), answer);
+        self.inner.writer.submit(queue::Work::Records(records), answer);
         pending
     }
 

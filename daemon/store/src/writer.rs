@@ -6,92 +6,28 @@
 //!   open ──fsync fails──▶ gated ──reopened, copied to the main file, checked──▶ open
 //! ```
 
-use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use sloth_core::Moment;
-use sloth_core::record::Record;
 
 use crate::apply::Apply;
 use crate::checkpoint::Checkpointer;
 use crate::error::is_failed_sync;
+use crate::queue::{Answer, CloseQueue, Committed, Job, Pending, Queue, Work};
 use crate::{StoreError, open};
-
-/// Requests in one transaction.
-const GROUP_MAX: usize = 256;
 
 /// How often a gated writer tries to reopen.
 const REOPEN_EVERY: Duration = Duration::from_secs(1);
-
-/// A durable write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Committed {
-    /// Sequence number of the last event in the store after this write, 0 for none.
-    pub event_seq: i64,
-}
-
-type Answer = Box<dyn FnOnce(Result<Committed, StoreError>) + Send>;
-
-type Inside = Box<dyn FnOnce(&mut Apply<'_>) -> Result<(), StoreError> + Send>;
-type Outside = Box<dyn FnOnce(&mut Connection) -> Result<(), StoreError> + Send>;
-
-/// What a request wants done.
-pub(crate) enum Work {
-    Records(Vec<Record>),
-    /// Housekeeping inside the transaction.
-    Inside(Inside),
-    /// Housekeeping that cannot be in a transaction. Has the connection for itself.
-    Outside(Outside),
-}
-
-struct Job {
-    work: Work,
-    answer: Answer,
-}
-
-/// The answer of a write that is under way.
-pub struct Pending {
-    answer: mpsc::Receiver<Result<Committed, StoreError>>,
-}
-
-impl Pending {
-    pub(crate) fn new() -> (Answer, Pending) {
-        let (tx, rx) = mpsc::sync_channel(1);
-        let answer = move |result| {
-            // Nobody waits any more: the write is done all the same.
-            let _ = tx.send(result);
-        };
-        (Box::new(answer), Pending { answer: rx })
-    }
-
-    /// Blocks until the write is durable or has failed.
-    pub fn wait(self) -> Result<Committed, StoreError> {
-        self.answer.recv().unwrap_or(Err(StoreError::Closed))
-    }
-}
 
 /// Handle of the thread.
 pub(crate) struct Writer {
     queue: Arc<Queue>,
     thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-struct Queue {
-    state: Mutex<State>,
-    filled: Condvar,
-    room: Condvar,
-    limit: usize,
-    watch: OnceLock<Box<dyn Fn(i64) + Send + Sync>>,
-}
-
-struct State {
-    jobs: VecDeque<Job>,
-    closed: bool,
 }
 
 /// What the thread needs.
@@ -107,16 +43,7 @@ pub(crate) struct Setup {
 
 impl Writer {
     pub(crate) fn start(setup: Setup) -> std::io::Result<Writer> {
-        let queue = Arc::new(Queue {
-            state: Mutex::new(State {
-                jobs: VecDeque::new(),
-                closed: false,
-            }),
-            filled: Condvar::new(),
-            room: Condvar::new(),
-            limit: setup.queue_max.max(1),
-            watch: OnceLock::new(),
-        });
+        let queue = Arc::new(Queue::new(setup.queue_max));
         let shared = queue.clone();
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || {
             let _guard = CloseQueue(&shared);
@@ -211,51 +138,6 @@ impl Writer {
             tracing::error!("the writer of the store has panicked");
         }
         true
-    }
-}
-
-impl Queue {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn push(&self, state: &mut State, job: Job) {
-        state.jobs.push_back(job);
-        if state.jobs.len() == 1 {
-            self.filled.notify_one();
-        }
-    }
-
-    /// The next group, in order; `None` when closed and empty. Work outside of transactions is a group of its own.
-    fn next_group(&self) -> Option<Vec<Job>> {
-        let mut state = self.lock();
-        while state.jobs.is_empty() {
-            if state.closed {
-                return None;
-            }
-            state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        let outside = |job: &Job| matches!(job.work, Work::Outside(_));
-        let inside = state.jobs.iter().take(GROUP_MAX).position(outside);
-        let n = inside.unwrap_or(GROUP_MAX.min(state.jobs.len())).max(1);
-        let group = state.jobs.drain(..n).collect();
-        self.room.notify_all();
-        Some(group)
-    }
-}
-
-/// Answers what is left when the thread ends, however it ends.
-struct CloseQueue<'a>(&'a Queue);
-
-impl Drop for CloseQueue<'_> {
-    fn drop(&mut self) {
-        let jobs = {
-            let mut state = self.0.lock();
-            state.closed = true;
-            std::mem::take(&mut state.jobs)
-        };
-        self.0.room.notify_all();
-        jobs.into_iter().for_each(|job| (job.answer)(Err(StoreError::Closed)));
     }
 }
 

@@ -19,7 +19,7 @@ use sloth_core::Moment;
 
 use crate::files;
 use crate::schema::{self, APPLICATION_ID, VERSION};
-use crate::{Store, StoreError, open, pool};
+use crate::{Store, StoreError, check, pool};
 
 pub(crate) use archive::unpack;
 
@@ -287,7 +287,7 @@ pub(crate) fn check_database(path: &Path) -> Result<(), StoreError> {
             format!("it has application id {id:#x} and version {version}; this program reads versions 1 to {VERSION}");
         return Err(StoreError::Corrupt(text));
     }
-    let problems = open::lines(&conn, "PRAGMA integrity_check(100)")?;
+    let problems = check::lines(&conn, "PRAGMA integrity_check(100)")?;
     conn.close().map_err(|(_, e)| StoreError::from(e))?;
     if problems.is_empty() {
         Ok(())

@@ -11,7 +11,7 @@ use super::{first, rows};
 use crate::backup::{BackupInfo, Backups};
 use crate::checkpoint::{self, CheckpointDone};
 use crate::files::beside;
-use crate::{Store, StoreError, open};
+use crate::{Store, StoreError, check};
 
 /// What `db status` shows.
 #[derive(Clone, Debug)]
@@ -124,7 +124,7 @@ impl Store {
     /// Checks every page, index and reference, beside the writer. What was found; empty when all is well.
     pub fn integrity_check(&self) -> Result<Vec<String>, StoreError> {
         self.read(|conn| {
-            let mut found = open::lines(conn, "PRAGMA integrity_check(100)")?;
+            let mut found = check::lines(conn, "PRAGMA integrity_check(100)")?;
             let sql = "SELECT \"table\", rowid, parent FROM pragma_foreign_key_check LIMIT 100";
             found.extend(rows(conn, sql, [], |row| {
                 let (table, rowid, parent): (String, Option<i64>, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
