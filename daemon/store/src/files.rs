@@ -35,9 +35,9 @@ impl Lock {
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .custom_flags(nix::libc::O_NOFOLLOW)
             .open(&path)
             .map_err(|e| OpenError::io(&path, "open the lock file", &e))?;
+        same_file(&path, &file)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -181,7 +181,7 @@ pub(crate) fn sync_dir(dir: &Path) -> std::io::Result<()> {
 }
 
 fn check_owner(path: &Path, uid: u32) -> Result<(), OpenError> {
-    let me = nix::unistd::geteuid().as_raw();
+    let me = effective_uid().map_err(|e| OpenError::io(path, "compare the owner", &e))?;
     if uid == me {
         return Ok(());
     }
@@ -190,6 +190,28 @@ fn check_owner(path: &Path, uid: u32) -> Result<(), OpenError> {
         &format!("belongs to uid {uid}, not to uid {me}"),
         format!("chown {me} {}", path.display()),
     ))
+}
+
+/// The user as whom this process acts: the second number of `Uid:` (proc_pid_status(5)).
+pub(crate) fn effective_uid() -> std::io::Result<u32> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    line.and_then(|ids| ids.split_whitespace().nth(1)?.parse().ok())
+        .ok_or_else(|| std::io::Error::other("/proc/self/status names no Uid"))
+}
+
+/// Refuses a file that was replaced, by a link for instance, between the look at it and its opening.
+fn same_file(path: &Path, file: &File) -> Result<(), OpenError> {
+    let identity = |meta: fs::Metadata| (meta.dev(), meta.ino());
+    let named = fs::symlink_metadata(path).map(identity);
+    match (named, file.metadata().map(identity)) {
+        (Ok(named), Ok(opened)) if named == opened => Ok(()),
+        _ => Err(insecure(
+            path,
+            "was replaced while it was opened",
+            format!("ls -l {}", path.display()),
+        )),
+    }
 }
 
 fn insecure(path: &Path, problem: &str, fix: String) -> OpenError {

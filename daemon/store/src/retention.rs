@@ -288,8 +288,8 @@ fn mark_audit(apply: &mut Apply<'_>, before: Moment, now: Moment) -> Result<Opti
     apply.append_audit(AuditRow {
         seq: 0,
         at: now.millis(),
-        user: "root".into(),
-        uid: nix::unistd::geteuid().as_raw(),
+        user: "slothd".into(),
+        uid: crate::files::effective_uid().unwrap_or(0),
         method: "daemon".into(),
         address: None,
         action: "audit:prune".into(),

@@ -15,7 +15,7 @@ const DIR: &str = "SLOTH_STORE_TEST_DIR";
 /// Runs an ignored test of this program in a mount namespace of its own, with something mounted on a directory. What it
 /// wrote; `None` when that is not possible here.
 pub fn in_mount(dir: &Path, mount: &[&str], test: &str) -> Option<String> {
-    if !nix::unistd::geteuid().is_root() {
+    if !is_root() {
         return None;
     }
     let source = if mount.contains(&"bind") { dir.to_str()? } else { "none" };

@@ -14,5 +14,6 @@ mod reading;
 mod records;
 mod retention;
 mod roundtrip;
+mod runs;
 mod things;
 mod writing;

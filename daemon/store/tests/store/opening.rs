@@ -105,7 +105,7 @@ fn a_directory_in_which_others_can_write() {
 
 #[test]
 fn another_owner() {
-    if !nix::unistd::geteuid().is_root() {
+    if !is_root() {
         return eprintln!("SKIPPED another_owner: needs root");
     }
     let (_dir, path) = closed();
