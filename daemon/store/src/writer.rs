@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use sloth_core::Moment;
+use sloth_core::record::Record;
 
 use crate::apply::Apply;
 use crate::checkpoint::Checkpointer;
@@ -281,10 +282,12 @@ impl Thread<'_> {
     }
 }
 
-/// One request: all of it or nothing. Alone in its transaction it needs no savepoint.
+/// One request: all of it or nothing. Alone in its transaction it needs no savepoint, and neither does a single
+/// statement, which SQLite undoes by itself when it fails.
 fn request(apply: &mut Apply<'_>, work: Work, alone: bool) -> Result<(), StoreError> {
     let conn = apply.conn;
     let last_event = apply.last_event;
+    let alone = alone || matches!(&work, Work::Records(all) if all.len() < 2 && all.iter().all(is_one_statement));
     if !alone {
         conn.prepare_cached("SAVEPOINT request")?.execute([])?;
     }
@@ -305,6 +308,30 @@ fn request(apply: &mut Apply<'_>, work: Work, alone: bool) -> Result<(), StoreEr
         conn.prepare_cached("RELEASE request")?.execute([])?;
     }
     result
+}
+
+/// Records that change the database with one statement.
+fn is_one_statement(record: &Record) -> bool {
+    match record {
+        Record::Event(_)
+        | Record::Meta(..)
+        | Record::Epoch(_)
+        | Record::Planned(_)
+        | Record::Decided(..)
+        | Record::Folded(_)
+        | Record::Marked { .. }
+        | Record::ScheduleStats { .. }
+        | Record::AttemptEnded(..)
+        | Record::Audit(_) => true,
+        Record::Unplanned
+        | Record::Rebased { .. }
+        | Record::ScheduleCreated(_)
+        | Record::ScheduleChanged(_)
+        | Record::ScheduleDeleted { .. }
+        | Record::RunCreated(_)
+        | Record::RunChanged(_)
+        | Record::AttemptStarted(_) => false,
+    }
 }
 
 fn roll_back(conn: &Connection) {
