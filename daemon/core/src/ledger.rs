@@ -1,11 +1,14 @@
 //! The arithmetic of the ledger: which due instants there must be, from the history of a trigger and of the clock alone. The planner
 //! makes rows instant by instant; `audit` recomputes them with this and compares.
+//!
+//! A step of the clock cuts the line: what was due up to the old reading has rows of the old epoch, what comes after it has rows of
+//! the new one. From where on it comes depends on how a trigger reads a clock, see [`Class`].
 
 use jiff::tz::TimeZone;
 
 use crate::Moment;
 use crate::machine::STEP_MAX;
-use crate::record::ClockEpoch;
+use crate::record::{ClockEpoch, Rebase};
 use crate::trigger::{Trigger, TriggerKind};
 
 /// A stretch during which a schedule had one trigger.
@@ -34,6 +37,32 @@ pub struct Stretch {
     pub until: Moment,
 }
 
+/// What a set clock means to a trigger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Fixed cron triggers: an instant that is decided comes again only when the clock was wrong by hours.
+    Fixed,
+    /// `@at`: it never comes again.
+    Once,
+    /// Interval and anchored cron triggers: they go on at once on the new clock.
+    Interval,
+    /// `@every`: its line moves with the clock, so that it neither misses nor repeats anything.
+    Every,
+}
+
+impl Class {
+    /// `None`: the trigger has no instants.
+    pub fn of(trigger: &Trigger) -> Option<Class> {
+        match (trigger, trigger.kind()) {
+            (Trigger::Every { .. }, _) => Some(Class::Every),
+            (Trigger::At(_), _) => Some(Class::Once),
+            (_, TriggerKind::Fixed) => Some(Class::Fixed),
+            (_, TriggerKind::Interval | TriggerKind::Anchored) => Some(Class::Interval),
+            (_, TriggerKind::Single) => None,
+        }
+    }
+}
+
 /// The anchor of `@every` keeps its distance in real time: it moves with each step of the clock since the trigger was set.
 pub fn trigger_in_epoch(trigger: &Trigger, since_epoch: u32, epoch: u32, epochs: &[ClockEpoch]) -> Trigger {
     let shift = |number: u32| epochs.iter().find(|e| e.epoch == number).map_or(0, |e| e.shift_us);
@@ -54,26 +83,22 @@ pub fn trigger_in_epoch(trigger: &Trigger, since_epoch: u32, epoch: u32, epochs:
 
 /// The stretches of a period, up to `until` in the last epoch. `epochs` is complete and in order.
 pub fn stretches(period: &Period, epochs: &[ClockEpoch], until: Moment) -> Vec<Stretch> {
-    let every = matches!(period.trigger, Trigger::Every { .. });
-    let fixed = period.trigger.kind() == TriggerKind::Fixed;
+    let Some(class) = Class::of(&period.trigger) else {
+        return Vec::new();
+    };
     let mut list = Vec::new();
+    let mut after = period.from;
     for (i, epoch) in epochs.iter().enumerate() {
         let number = epoch.epoch;
-        if number < period.from_epoch || period.to.is_some_and(|(_, last)| number > last) {
+        if number < period.from_epoch {
             continue;
         }
-        let mut after = if i == 0 {
-            Moment::MIN
-        } else {
-            begin(epoch, every, fixed)
-        };
-        let mut end = epochs.get(i + 1).map_or(until, |next| next.before);
-        if number == period.from_epoch {
-            after = after.max(period.from);
+        if number > period.from_epoch {
+            after = begin(epoch, class, after);
         }
-        if let Some((to, last)) = period.to
-            && number == last
-        {
+        let mut end = epochs.get(i + 1).map_or(until, |next| next.before);
+        let last = period.to.filter(|(_, last)| *last <= number);
+        if let Some((to, _)) = last {
             end = end.min(to);
         }
         if after < end {
@@ -83,18 +108,34 @@ pub fn stretches(period: &Period, epochs: &[ClockEpoch], until: Moment) -> Vec<S
                 until: end,
             });
         }
+        if last.is_some() {
+            break;
+        }
     }
     list
 }
 
-/// From where on instants belong to an epoch that began with a step.
-fn begin(epoch: &ClockEpoch, every: bool, fixed: bool) -> Moment {
-    let (before, after) = (epoch.before, epoch.after);
-    let small = after.since(before) <= STEP_MAX && before.since(after) <= STEP_MAX;
-    match (small, after > before) {
-        _ if every => after,
-        (true, true) => before,
-        (true, false) if fixed => before,
-        _ => after,
+/// From where on instants belong to the epoch that a step began, when those of the epoch before it began after `decided`.
+fn begin(step: &ClockEpoch, class: Class, decided: Moment) -> Moment {
+    match class {
+        Class::Fixed | Class::Once if is_small(step) => decided.max(step.before),
+        Class::Once if step.after < step.before => decided.max(step.before),
+        Class::Interval if is_small(step) && step.after > step.before => step.before,
+        _ => step.after,
     }
+}
+
+/// How marks move with a step, when everything up to `before` is decided and what is not decided lies after every mark: where
+/// [`stretches`] go on, marks stay.
+pub fn rebase(step: &ClockEpoch, class: Class) -> Rebase {
+    match class {
+        Class::Fixed | Class::Once if is_small(step) => Rebase::AtMost(Moment::MAX),
+        Class::Interval if is_small(step) && step.after > step.before => Rebase::AtMost(Moment::MAX),
+        _ => Rebase::To(step.after),
+    }
+}
+
+/// By more, the clock was wrong; by less, it jumped over real time.
+fn is_small(step: &ClockEpoch) -> bool {
+    step.after.since(step.before) <= STEP_MAX && step.before.since(step.after) <= STEP_MAX
 }

@@ -1,5 +1,6 @@
 //! Decides: schedules, occurrences, runs. Pure: no clock, no I/O, no async.
 
+pub mod audit;
 mod ids;
 pub mod launch;
 pub mod ledger;
@@ -15,5 +16,6 @@ pub mod units;
 pub use ids::{AttemptKey, EventId, RunId, ScheduleId, Uid};
 pub use moment::Moment;
 pub use schedule::{
-    Action, AfterCondition, Backoff, CatchUp, Enabled, JitterMode, Keep, Limits, Origin, Overlap, Retries, Sandbox, Schedule,
+    Action, AfterCondition, Backoff, CatchUp, Enabled, JitterMode, Keep, Limits, Origin, Overlap, Retries, Sandbox,
+    Schedule,
 };

@@ -149,7 +149,7 @@ pub struct Fold {
 /// Counters of a schedule.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Stats {
-    /// Runs made, ever.
+    /// Runs that ended, ever.
     pub runs: u64,
     /// Failed runs since the last success.
     pub failures_in_a_row: u32,

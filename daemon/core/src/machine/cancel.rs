@@ -37,11 +37,10 @@ impl Machine {
     }
 
     /// Makes way for a newer run: ends what goes and what waits.
-    pub(super) fn supersede(&mut self, now: Moment, id: ScheduleId, effects: &mut Effects) {
+    pub(super) fn supersede(&mut self, now: Moment, id: ScheduleId, by: Option<RunId>, effects: &mut Effects) {
         let Some(entry) = self.entries.get(&id) else { return };
-        let waiting: Vec<RunId> = entry.waiting.iter().copied().collect();
-        let going = entry.going.clone();
-        for run in waiting.into_iter().chain(going) {
+        let earlier: Vec<RunId> = entry.waiting.iter().chain(&entry.going).copied().collect();
+        for run in earlier.into_iter().filter(|run| Some(*run) != by) {
             self.end_early(now, run, Reason::Superseded, "replaced by a newer run", false, effects);
         }
     }
@@ -64,6 +63,11 @@ impl Machine {
             attempt: active.run.attempts,
         };
         match active.phase {
+            // When it is durable; it may also vanish.
+            Phase::Unborn => {
+                active.ending.get_or_insert(reason);
+                false
+            }
             Phase::Waiting | Phase::InLine | Phase::Resting => {
                 self.finish(
                     now,
@@ -107,32 +111,27 @@ impl Machine {
 
     /// The run that a request made could not be recorded: it never was.
     pub(super) fn run_withdrawn(&mut self, now: Moment, run: RunId, effects: &mut Effects) {
+        if self.runs.get(&run).is_none_or(|active| active.phase != Phase::Unborn) {
+            return;
+        }
         let Some(active) = self.runs.remove(&run) else { return };
-        let key = AttemptKey {
-            run,
-            attempt: active.run.attempts,
-        };
         let id = active.run.schedule;
-        if active.run.attempts > 0 {
-            effects.early.push(Early::Order(Order::Discard(key)));
-        }
-        self.leave_place(active.phase);
-        self.line.retain(|r| *r != run);
+        self.counters.runs = self.counters.runs.saturating_sub(1);
         if let Some(entry) = self.entries.get_mut(&id) {
-            entry.going.retain(|r| *r != run);
-            entry.waiting.retain(|r| *r != run);
-            entry.stats.runs = entry.stats.runs.saturating_sub(1);
+            entry.part_with(run, active.phase);
         }
-        self.next_in_schedule(now, id, now, effects);
-        self.fill_places(now, effects);
+        self.settled(id);
+        self.next_in_schedule(id, now, effects);
     }
 
+    /// Gives back what a run in this phase holds: a place, or its stand in the line for one.
     pub(super) fn leave_place(&mut self, phase: Phase) {
-        if matches!(
-            phase,
-            Phase::Preparing | Phase::Releasing | Phase::Running | Phase::Inspecting
-        ) {
-            self.places_used = self.places_used.saturating_sub(1);
+        match phase {
+            Phase::Preparing | Phase::Releasing | Phase::Running | Phase::Inspecting => {
+                self.places_used = self.places_used.saturating_sub(1);
+            }
+            Phase::InLine => self.leave_line(),
+            Phase::Unborn | Phase::Waiting | Phase::Resting => {}
         }
     }
 }

@@ -3,10 +3,21 @@
 
 use std::sync::Arc;
 
+use super::fire::pauses;
 use super::{Effects, Entry, Loaded, Machine};
-use crate::record::{Occurrence, Skip};
+use crate::record::Skip;
 use crate::run::{RunStatus, RunTrigger};
-use crate::{AfterCondition, Enabled, Moment, Schedule, ScheduleId};
+use crate::{AfterCondition, Moment, Schedule, ScheduleId};
+
+fn upstream_names(schedule: &Schedule) -> impl Iterator<Item = String> {
+    (schedule.after.keys()).map(|upstream| full_name(&schedule.owner_name, upstream))
+}
+
+/// The moment itself, or the next microsecond when it is a whole second.
+pub(super) fn beside_seconds(at: Moment) -> Moment {
+    let whole = at.micros().rem_euclid(1_000_000) == 0;
+    Moment::from_micros(at.micros() + i64::from(whole))
+}
 
 /// The full name under which others refer to a schedule.
 fn full_name(owner: &str, name: &str) -> String {
@@ -21,22 +32,27 @@ impl Machine {
     /// Registers what a schedule follows. Such schedules stay in memory.
     pub(super) fn follow_others(&mut self, loaded: Loaded) {
         let id = loaded.schedule.id;
-        let schedule = loaded.schedule.clone();
-        self.unfollow(id);
-        for upstream in schedule.after.keys() {
-            self.followers
-                .entry(full_name(&schedule.owner_name, upstream))
-                .or_default()
-                .push(id);
+        let entry = self.entries.entry(id).or_insert_with(|| Entry::new(&loaded));
+        entry.schedule = loaded.schedule;
+        for name in upstream_names(&entry.schedule) {
+            let followers = self.followers.entry(name).or_default();
+            if !followers.contains(&id) {
+                followers.push(id);
+            }
         }
-        self.entries.entry(id).or_insert_with(|| Entry::new(loaded));
     }
 
-    pub(super) fn unfollow(&mut self, id: ScheduleId) {
-        self.followers.retain(|_, ids| {
-            ids.retain(|other| *other != id);
-            !ids.is_empty()
-        });
+    /// Takes back what [`Machine::follow_others`] did for this version of a schedule.
+    pub(super) fn unfollow(&mut self, schedule: &Schedule) {
+        for name in upstream_names(schedule) {
+            let Some(followers) = self.followers.get_mut(&name) else {
+                continue;
+            };
+            followers.retain(|other| *other != schedule.id);
+            if followers.is_empty() {
+                self.followers.remove(&name);
+            }
+        }
     }
 
     /// A run of `upstream` ended: makes the runs of its followers.
@@ -59,30 +75,40 @@ impl Machine {
             if !wanted {
                 continue;
             }
-            let occurrence = Occurrence {
-                schedule: id,
-                due_at: self.unique_due(now),
-                epoch: self.epoch(),
-            };
-            self.wake_if_due(now, id, effects);
-            let enabled = self
-                .entries
-                .get(&id)
-                .is_some_and(|entry| entry.schedule.enabled == Enabled::Yes);
-            if self.quiesced.is_some() {
-                self.skip(now, &schedule, occurrence, Skip::Quiesced, effects);
-            } else if !enabled {
-                self.skip(now, &schedule, occurrence, Skip::Paused, effects);
-            } else {
-                let asked_by = format!("after {}", upstream.name);
-                self.admit(now, &schedule, occurrence, RunTrigger::After, asked_by, now, effects);
-            }
+            let asked_by = format!("after {}", upstream.name);
+            let due = self.unique_due(now);
+            self.admit_asked(now, id, due, RunTrigger::After, asked_by, effects);
         }
     }
 
-    /// A due instant for something that was asked for now. Two never share a microsecond, so none shares its row of the ledger.
+    /// A run that something else than the trigger asks for, unless the schedule rests.
+    pub(super) fn admit_asked(
+        &mut self,
+        now: Moment,
+        id: ScheduleId,
+        due: Moment,
+        trigger: RunTrigger,
+        asked_by: String,
+        effects: &mut Effects,
+    ) {
+        self.wake_if_due(now, id, now, effects);
+        let Some(entry) = self.entries.get(&id) else { return };
+        let schedule: Arc<Schedule> = entry.schedule.clone();
+        let occurrence = self.occurrence(id, due);
+        let skip = match self.quiesced {
+            Some(_) => Some(Skip::Quiesced),
+            None => pauses(&schedule.enabled, now).then_some(Skip::Paused),
+        };
+        match skip {
+            Some(skip) => self.skip(now, &schedule, occurrence, skip, effects),
+            None => _ = self.admit(now, &schedule, occurrence, trigger, asked_by, now, effects),
+        }
+    }
+
+    /// A due instant for something that was asked for now. Two never share a microsecond, and none lies on a whole second where
+    /// triggers have theirs, so none shares its row of the ledger.
     pub(super) fn unique_due(&mut self, now: Moment) -> Moment {
-        let due = now.max(Moment::from_micros(self.last_asked.micros() + 1));
+        let due = beside_seconds(now.max(Moment::from_micros(self.last_asked.micros() + 1)));
         self.last_asked = due;
         due
     }

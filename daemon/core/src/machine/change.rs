@@ -1,10 +1,11 @@
 //! Schedules that change: by a person, by a file, or by themselves.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
-use super::{Effects, Loaded, Machine};
-use crate::record::{Decision, Occurrence, Record, Skip};
-use crate::run::{Reason, RunStatus};
+use super::{Effects, Loaded, Machine, Phase};
+use crate::record::Record;
+use crate::run::Reason;
 use crate::{Enabled, Moment, RunId, Schedule, ScheduleId};
 
 /// How an edit that had begun ended.
@@ -19,76 +20,84 @@ pub enum Edit {
 }
 
 impl Machine {
+    /// What came due under the present trigger is decided before the next one can begin.
+    pub(super) fn edit_begun(&mut self, now: Moment, id: ScheduleId, effects: &mut Effects) {
+        self.settle(now, id, now, effects);
+        self.frozen.entry(id).or_default();
+    }
+
     pub(super) fn edit_ended(&mut self, now: Moment, id: ScheduleId, edit: Edit, effects: &mut Effects) {
-        self.frozen.remove(&id);
+        let frozen = self.frozen.remove(&id).unwrap_or_default();
+        self.timers.extend(frozen.held.into_iter().map(Reverse));
+        self.perhaps_idle.push(id);
+        let mut ask = frozen.passed_over;
         match edit {
-            Edit::Nothing => {}
-            Edit::Changed(loaded) => self.changed(now, *loaded, effects),
-            Edit::Deleted(at) => self.deleted(now, id, at, effects),
+            Edit::Nothing => self.pause_if_failing(now, id, effects),
+            Edit::Changed(loaded) => ask |= self.changed(now, *loaded, effects),
+            Edit::Deleted(_) => self.deleted(now, id, effects),
+        }
+        if ask {
+            self.planner.must_read(id);
+        }
+        if !self.steps.is_empty() {
+            // What this edit kept from being decided before the step.
+            self.planner.forget_window();
+            self.advance_steps(now, effects);
+        } else if ask {
+            self.ask_refill(now, true, effects);
         }
     }
 
-    fn changed(&mut self, now: Moment, loaded: Loaded, effects: &mut Effects) {
+    /// Whether something may be due before the next refill.
+    fn changed(&mut self, now: Moment, loaded: Loaded, effects: &mut Effects) -> bool {
         let schedule = loaded.schedule.clone();
         let id = schedule.id;
         self.planner.note_change(id, Some(schedule.revision));
         let mut mark = loaded.mark;
         if let Some(entry) = self.entries.get_mut(&id) {
-            if schedule.trigger_since > entry.schedule.trigger_since {
-                entry.claims.retain(|(due, _)| *due <= schedule.trigger_since);
+            let since = |schedule: &Schedule| (schedule.trigger_epoch, schedule.trigger_since);
+            if since(&schedule) > since(&entry.schedule) {
+                entry.claims.clear();
+                entry.generation += 1;
                 entry.mark = schedule.trigger_since;
+                entry.trusted = true;
+                entry.stats.fired_boot.clone_from(&loaded.stats.fired_boot);
             }
             mark = entry.mark;
-            entry.schedule = schedule.clone();
+            let former = std::mem::replace(&mut entry.schedule, schedule.clone());
+            self.unfollow(&former);
         }
-        if schedule.after.is_empty() {
-            self.unfollow(id);
-        } else {
+        if !schedule.after.is_empty() {
             self.follow_others(loaded);
         }
         self.pause_if_failing(now, id, effects);
         let next = self.trigger_in_epoch(&schedule).next_after(&schedule.zone, mark);
-        if next.is_some_and(|next| self.planner.window_reaches(next)) {
-            self.ask_refill(now, true, effects);
+        next.is_some_and(|next| self.planner.window_reaches(next))
+    }
+
+    fn deleted(&mut self, now: Moment, id: ScheduleId, effects: &mut Effects) {
+        self.planner.note_change(id, None);
+        let Some(entry) = self.entries.get(&id) else { return };
+        let schedule = entry.schedule.clone();
+        let waiting = entry.waiting.iter().chain(&entry.delayed).chain(&entry.going);
+        let unstarted: Vec<RunId> = waiting.copied().filter(|run| self.has_not_begun(*run)).collect();
+        self.unfollow(&schedule);
+        if let Some(entry) = self.entries.get_mut(&id) {
+            // It stays only as long as runs of it do.
+            entry.deleted = true;
+            entry.claims.clear();
+            let mut schedule = Schedule::clone(&schedule);
+            schedule.after.clear();
+            entry.schedule = Arc::new(schedule);
+        }
+        for run in unstarted {
+            self.end_early(now, run, Reason::User, "its schedule was deleted", false, effects);
         }
     }
 
-    fn deleted(&mut self, now: Moment, id: ScheduleId, at: Moment, effects: &mut Effects) {
-        self.planner.note_change(id, None);
-        self.unfollow(id);
-        let epoch = self.epoch();
-        let Some(entry) = self.entries.get_mut(&id) else { return };
-        let schedule = entry.schedule.clone();
-        let claims = std::mem::take(&mut entry.claims);
-        let waiting: Vec<RunId> = entry.waiting.iter().copied().collect();
-        for (due_at, _) in claims.into_iter().filter(|(due, _)| *due <= at) {
-            let occurrence = Occurrence {
-                schedule: id,
-                due_at,
-                epoch,
-            };
-            effects
-                .records
-                .push(Record::Decided(occurrence, Decision::Skipped(Skip::Paused)));
-            self.count_skip(&Skip::Paused, 1);
-        }
-        let delayed: Vec<RunId> = self
-            .runs
-            .values()
-            .filter(|active| active.schedule.id == schedule.id && active.run.attempts == 0)
-            .map(|active| active.run.id)
-            .collect();
-        for run in waiting.into_iter().chain(delayed) {
-            let message = "its schedule was deleted".to_owned();
-            self.finish(
-                now,
-                run,
-                RunStatus::Cancelled,
-                Some(Reason::User),
-                Some(message),
-                effects,
-            );
-        }
+    fn has_not_begun(&self, run: RunId) -> bool {
+        let waits = |phase| matches!(phase, Phase::Unborn | Phase::Waiting | Phase::InLine);
+        (self.runs.get(&run)).is_some_and(|active| active.run.attempts == 0 && waits(active.phase))
     }
 
     /// The schedule pauses itself and says why.
@@ -103,12 +112,12 @@ impl Machine {
     }
 
     /// A pause with an end is over when the first instant after it comes.
-    pub(super) fn wake_if_due(&mut self, now: Moment, id: ScheduleId, effects: &mut Effects) {
+    pub(super) fn wake_if_due(&mut self, now: Moment, id: ScheduleId, due: Moment, effects: &mut Effects) {
         let over = self
             .entries
             .get(&id)
             .is_some_and(|entry| match &entry.schedule.enabled {
-                Enabled::Paused { until: Some(until), .. } => *until <= now,
+                Enabled::Paused { until: Some(until), .. } => *until <= due,
                 _ => false,
             });
         if over && let Some(schedule) = self.change_by_itself(id, Enabled::Yes, effects) {
@@ -117,10 +126,10 @@ impl Machine {
     }
 
     fn change_by_itself(&mut self, id: ScheduleId, enabled: Enabled, effects: &mut Effects) -> Option<Arc<Schedule>> {
-        if self.frozen.contains(&id) {
+        if self.frozen.contains_key(&id) {
             return None;
         }
-        let entry = self.entries.get_mut(&id)?;
+        let entry = self.entries.get_mut(&id).filter(|entry| !entry.deleted)?;
         let mut schedule = Schedule::clone(&entry.schedule);
         schedule.revision += 1;
         schedule.enabled = enabled;

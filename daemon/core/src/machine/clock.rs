@@ -1,41 +1,81 @@
 //! The wall clock was set, or stood still while the host slept.
+//!
+//! A step ends a clock epoch. That takes effect only when every instant up to the old reading is decided in the old epoch, so that an
+//! audit can say from the epochs alone which rows there must be. As a rule the planner is ahead and this is so at once; when it is
+//! behind, the step waits for a refill up to the old reading, and for edits that are on their way.
 
 use std::cmp::Reverse;
 use std::time::Duration;
 
 use super::{Effects, Machine, What};
+use crate::Moment;
+use crate::ledger::{self, Class};
 use crate::record::{ClockEpoch, Rebase, Record};
-use crate::trigger::{Trigger, TriggerKind};
-use crate::{Moment, Schedule};
 
 /// A clock that is set by more than this was wrong before; by less, it jumped over real time.
 pub const STEP_MAX: Duration = Duration::from_secs(3 * 3600);
 
+/// A step whose epoch has not begun.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    pub(super) before: Moment,
+    after: Moment,
+}
+
+impl Step {
+    fn length(self) -> i64 {
+        self.after.micros() - self.before.micros()
+    }
+}
+
 impl Machine {
-    /// A new clock epoch begins.
+    /// The clock was set.
     pub(super) fn clock_set(&mut self, before: Moment, after: Moment, effects: &mut Effects) {
-        if self.epochs.is_empty() {
+        if self.epochs.is_empty() || before == after {
             return;
         }
-        let step = after.micros() - before.micros();
-        let shift = self.epochs.last().map_or(0, |epoch| epoch.shift_us) + step;
+        let step = Step { before, after };
+        self.shift_timers(step.length(), effects);
+        self.steps.push_back(step);
+        self.planner.void();
+        if self.steps.len() == 1 {
+            self.take_back_after(after, before, effects);
+        }
+        self.advance_steps(after, effects);
+    }
+
+    /// Begins the epochs of those steps before which everything is decided.
+    pub(super) fn advance_steps(&mut self, now: Moment, effects: &mut Effects) {
+        while let Some(step) = self.steps.front().copied() {
+            if self.blocked || !self.frozen.is_empty() {
+                return;
+            }
+            if !self.planner.is_complete(step.before) {
+                self.ask_refill(now, true, effects);
+                return;
+            }
+            self.steps.pop_front();
+            self.begin_epoch(step, effects);
+        }
+        self.ask_refill(now, true, effects);
+    }
+
+    fn begin_epoch(&mut self, step: Step, effects: &mut Effects) {
         let epoch = ClockEpoch {
             epoch: self.epoch() + 1,
-            before,
-            after,
-            shift_us: shift,
+            before: step.before,
+            after: step.after,
+            shift_us: self.epochs.last().map_or(0, |epoch| epoch.shift_us) + step.length(),
             cause: "clock_step",
         };
         effects.records.push(Record::Epoch(epoch.clone()));
-        self.note_clock_set(after, &epoch, step, effects);
-        self.unclaim_all(effects);
-        self.epochs.push(epoch);
-
-        let (fixed, interval, every) = rebases(before, after);
+        self.note_clock_set(step.after, &epoch, step.length(), effects);
+        let [fixed, interval, every] =
+            [Class::Fixed, Class::Interval, Class::Every].map(|class| ledger::rebase(&epoch, class));
         effects.records.push(Record::Rebased { fixed, interval, every });
         for entry in self.entries.values_mut() {
-            let rebase = match class(&entry.schedule) {
-                Some(Class::Fixed) => fixed,
+            let rebase = match Class::of(&entry.schedule.trigger) {
+                Some(Class::Fixed | Class::Once) => fixed,
                 Some(Class::Interval) => interval,
                 Some(Class::Every) => every,
                 None => continue,
@@ -46,9 +86,21 @@ impl Machine {
             };
             entry.touch(effects);
         }
-        self.shift_timers(step, effects);
-        self.planner.cause = Some((after, "clock_step"));
-        self.ask_refill(after, true, effects);
+        self.epochs.push(epoch);
+        self.last_asked = Moment::MIN;
+        self.planner.forget_window();
+        self.planner.cause = Some((step.after, "clock_step"));
+    }
+
+    /// The reading of the clock in the epoch in which instants are decided: while a step waits, the last one of the old epoch.
+    pub(super) fn reading(&self, now: Moment) -> Moment {
+        self.steps.front().map_or(now, |step| step.before)
+    }
+
+    /// What a time of that epoch is on the present clock.
+    pub(super) fn on_present_clock(&self, at: Moment) -> Moment {
+        let steps: i64 = self.steps.iter().map(|step| step.length()).sum();
+        Moment::from_micros(at.micros().saturating_add(steps))
     }
 
     /// Pauses are lengths of time: their ends move with the clock.
@@ -56,19 +108,39 @@ impl Machine {
         let moved = |at: Moment| Moment::from_micros(at.micros().saturating_add(step));
         let timers = std::mem::take(&mut self.timers);
         for Reverse(mut timer) in timers {
-            timer.at = moved(timer.at);
-            self.timers.push(Reverse(timer));
-        }
-        for timer in &mut effects.arms.timers {
-            if matches!(timer.what, What::Begin { .. } | What::TooLate { .. }) {
+            if !matches!(timer.what, What::Fire { .. }) {
                 timer.at = moved(timer.at);
             }
+            self.timers.push(Reverse(timer));
         }
+        self.shift_us += step;
+        self.shift_arms(&mut effects.arms);
+        if self.planner.catch_up_not_before > Moment::MIN {
+            self.planner.catch_up_not_before = moved(self.planner.catch_up_not_before);
+        }
+        let mut changed = Vec::new();
         for active in self.runs.values_mut() {
             active.fire_at = moved(active.fire_at);
             if let Some(at) = active.run.retry_at {
                 active.run.retry_at = Some(moved(at));
-                effects.records.push(Record::RunChanged(Box::new(active.run.clone())));
+                changed.push(active.run.clone());
+            }
+        }
+        changed.sort_unstable_by_key(|run| run.id);
+        let changed = changed.into_iter().map(|run| Record::RunChanged(Box::new(run)));
+        effects.records.extend(changed);
+    }
+
+    /// Timers that were on their way to the store when the clock was set.
+    pub(super) fn shift_arms(&self, arms: &mut super::Arms) {
+        let step = self.shift_us - arms.shift_us;
+        arms.shift_us = self.shift_us;
+        if step == 0 {
+            return;
+        }
+        for timer in &mut arms.timers {
+            if !matches!(timer.what, What::Fire { .. }) {
+                timer.at = Moment::from_micros(timer.at.micros().saturating_add(step));
             }
         }
     }
@@ -79,36 +151,9 @@ impl Machine {
             return;
         }
         self.note_resumed(now, slept, effects);
-        self.unclaim_all(effects);
-        self.planner.cause = Some((now, "suspend"));
-        self.ask_refill(now, true, effects);
-    }
-}
-
-enum Class {
-    Fixed,
-    Interval,
-    Every,
-}
-
-fn class(schedule: &Schedule) -> Option<Class> {
-    match (&schedule.trigger, schedule.trigger.kind()) {
-        (Trigger::Every { .. }, _) => Some(Class::Every),
-        (_, TriggerKind::Fixed) => Some(Class::Fixed),
-        (_, TriggerKind::Interval | TriggerKind::Anchored) => Some(Class::Interval),
-        (_, TriggerKind::Single) => None,
-    }
-}
-
-/// How marks move. What lies between mark and clock afterwards is found by the next refill, as missed or as yet to come.
-fn rebases(before: Moment, after: Moment) -> (Rebase, Rebase, Rebase) {
-    let small = after.since(before) <= STEP_MAX && before.since(after) <= STEP_MAX;
-    match (small, after > before) {
-        // Jumped over: those instants are missed. The line of `@every` moves with the clock and misses nothing.
-        (true, true) => (Rebase::AtMost(before), Rebase::AtMost(before), Rebase::To(after)),
-        // Set back a little: fixed triggers wait until the clock is where it was, interval ones go on at once.
-        (true, false) => (Rebase::AtMost(before), Rebase::To(after), Rebase::To(after)),
-        // The clock was wrong.
-        (false, _) => (Rebase::To(after), Rebase::To(after), Rebase::To(after)),
+        if self.steps.is_empty() {
+            self.planner.cause = Some((now, "suspend"));
+        }
+        self.plan_again(now, effects);
     }
 }

@@ -26,6 +26,7 @@ impl Effects {
             && self.late.is_empty()
             && self.arms.timers.is_empty()
             && self.arms.touched.is_empty()
+            && self.arms.born.is_empty()
     }
 }
 
@@ -34,6 +35,10 @@ impl Effects {
 pub struct Arms {
     pub(super) timers: Vec<Timer>,
     pub(super) touched: Vec<ScheduleId>,
+    /// Runs that were asked for.
+    pub(super) born: Vec<RunId>,
+    /// Steps of the clock that `timers` know of, see [`super::Machine`].
+    pub(super) shift_us: i64,
 }
 
 /// An order that needs no durable record of its own.

@@ -26,13 +26,16 @@ impl Machine {
             effects.late.push(forget);
             return;
         };
-        if active.run.attempts != key.attempt || matches!(active.phase, Phase::Waiting | Phase::InLine | Phase::Resting)
-        {
+        let waits = matches!(
+            active.phase,
+            Phase::Unborn | Phase::Waiting | Phase::InLine | Phase::Resting
+        );
+        if active.run.attempts != key.attempt || waits {
             effects.late.push(forget);
             return;
         }
         let phase = active.phase;
-        if active.run.started_at.is_none() {
+        if active.run.started_at.is_none() && !matches!(end.outcome, Outcome::NotStarted(_)) {
             active.run.started_at = Some(end.ended_at);
         }
         if active.run.process.is_none() {
@@ -67,7 +70,7 @@ impl Machine {
             Verdict::Failure { message, reason, .. } if retry => {
                 self.leave_place(phase);
                 self.rest(now, key.run, reason, message, effects);
-                self.fill_places(now, effects);
+                self.fill_places(effects);
             }
             Verdict::Failure { reason, message, .. } => {
                 self.finish(now, key.run, RunStatus::Failed, Some(reason), Some(message), effects);
@@ -104,8 +107,7 @@ impl Machine {
         let max = active.schedule.retries.max;
         effects.records.push(Record::RunChanged(Box::new(run.clone())));
         self.note_retrying(now, &run, reason, at, max, effects);
-        let timer = self.timer(at, What::Begin { run: id });
-        effects.arms.timers.push(timer);
+        self.arm(at, What::Begin { run: id }, effects);
     }
 
     /// The run reaches its terminal state, once.
@@ -120,7 +122,6 @@ impl Machine {
     ) {
         let Some(active) = self.runs.remove(&id) else { return };
         self.leave_place(active.phase);
-        self.line.retain(|waiting| *waiting != id);
         let mut run = active.run;
         run.status = status;
         run.reason = reason;
@@ -130,9 +131,9 @@ impl Machine {
         effects.records.push(Record::RunChanged(Box::new(run.clone())));
         let schedule_id = run.schedule;
         if let Some(entry) = self.entries.get_mut(&schedule_id) {
-            entry.going.retain(|r| *r != id);
-            entry.waiting.retain(|r| *r != id);
+            entry.part_with(id, active.phase);
             let stats = &mut entry.stats;
+            stats.runs += 1;
             stats.last_run = Some(id);
             stats.last_status = Some(status);
             stats.last_reason = reason;
@@ -159,8 +160,8 @@ impl Machine {
         self.note_ended(now, &run, effects);
         self.follow(now, &active.schedule, status, effects);
         self.pause_if_failing(now, schedule_id, effects);
-        self.next_in_schedule(now, schedule_id, now, effects);
-        self.fill_places(now, effects);
+        self.next_in_schedule(schedule_id, now, effects);
+        self.fill_places(effects);
     }
 
     /// Pauses a schedule whose runs keep failing, when it asked for that.
@@ -168,6 +169,7 @@ impl Machine {
         let Some(entry) = self.entries.get(&id) else { return };
         let failures = entry.stats.failures_in_a_row;
         if entry.schedule.enabled == Enabled::Yes
+            && !self.frozen.contains_key(&id)
             && entry
                 .schedule
                 .pause_after_failures

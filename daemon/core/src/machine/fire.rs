@@ -37,61 +37,78 @@ impl Machine {
 
     fn timer_fired(&mut self, now: Moment, timer: Timer, effects: &mut Effects) {
         match timer.what {
-            What::Fire { occurrence, generation } => {
-                let id = occurrence.schedule;
-                let Some(entry) = self.entries.get_mut(&id) else { return };
-                let claim = (occurrence.due_at, generation);
-                let Some(place) = entry.claims.iter().position(|c| *c == claim) else {
-                    return;
-                };
-                if self.frozen.contains(&id) && occurrence.due_at > entry.schedule.trigger_since {
-                    // An edit of it is on its way to the disk, a matter of milliseconds: then the claim stands or is void.
-                    self.set_timer(
-                        now + std::time::Duration::from_millis(2),
-                        What::Fire { occurrence, generation },
-                    );
-                    return;
-                }
-                entry.claims.swap_remove(place);
-                self.decide(now, occurrence, timer.at, effects);
-            }
+            What::Fire { occurrence, generation } => self.claim_fired(now, occurrence, generation, timer, effects),
             What::Begin { run } => self.begin(now, run, timer.at, effects),
             What::TooLate { run } => self.too_late(now, run, effects),
         }
     }
 
-    /// One claimed instant: run, wait or skip.
-    fn decide(&mut self, now: Moment, occurrence: Occurrence, fire_at: Moment, effects: &mut Effects) {
+    fn claim_fired(
+        &mut self,
+        now: Moment,
+        occurrence: Occurrence,
+        generation: u32,
+        timer: Timer,
+        effects: &mut Effects,
+    ) {
         let id = occurrence.schedule;
-        self.wake_if_due(now, id, effects);
+        if occurrence.epoch != self.epoch() {
+            return;
+        }
+        let late = self.is_late(now, timer.at);
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let claim = (occurrence.due_at, generation);
+        let Some(place) = entry.claims.iter().position(|c| (c.due_at, c.generation) == claim) else {
+            return;
+        };
+        if let Some(frozen) = self.frozen.get_mut(&id) {
+            frozen.held.push(timer);
+        } else if late {
+            // Storage trouble or a stopped process: as much was missed as if it had not been claimed.
+            self.plan_again(now, effects);
+        } else {
+            entry.claims.swap_remove(place);
+            self.decide(now, occurrence, timer.at, effects);
+        }
+    }
+
+    /// One claimed instant: run, wait or skip.
+    pub(super) fn decide(&mut self, now: Moment, occurrence: Occurrence, fire_at: Moment, effects: &mut Effects) {
+        let id = occurrence.schedule;
+        self.wake_if_due(now, id, occurrence.due_at, effects);
         let Some(entry) = self.entries.get(&id) else { return };
         let schedule = entry.schedule.clone();
-        let veto = if self.quiesced.is_some() {
+        match self.veto(&schedule, occurrence.due_at, self.reading(now)) {
+            Some(skip) => self.skip(now, &schedule, occurrence, skip, effects),
+            None => {
+                let by = "schedule".to_owned();
+                self.admit(now, &schedule, occurrence, RunTrigger::Due, by, fire_at, effects);
+            }
+        }
+        self.spent(now, id, effects);
+    }
+
+    /// Why an instant does not run, whatever else is going on.
+    pub(super) fn veto(&self, schedule: &Schedule, due: Moment, reading: Moment) -> Option<Skip> {
+        let too_late = |limit| due + limit < reading;
+        if self.quiesced.is_some() {
             Some(Skip::Quiesced)
-        } else if schedule.enabled != Enabled::Yes {
+        } else if pauses(&schedule.enabled, due) {
             Some(Skip::Paused)
-        } else if schedule
-            .start_deadline
-            .is_some_and(|limit| occurrence.due_at + limit < now)
-        {
+        } else if schedule.start_deadline.is_some_and(too_late) {
             Some(Skip::Deadline)
         } else {
             None
-        };
-        if let Some(skip) = veto {
-            self.skip(now, &schedule, occurrence, skip, effects);
-        } else {
-            self.admit(
-                now,
-                &schedule,
-                occurrence,
-                RunTrigger::Due,
-                "schedule".to_owned(),
-                fire_at,
-                effects,
-            );
         }
-        if let Trigger::At(_) = schedule.trigger {
+    }
+
+    /// The one instant of `@at` is decided: the schedule is kept, paused.
+    pub(super) fn spent(&mut self, now: Moment, id: ScheduleId, effects: &mut Effects) {
+        let unfinished = self.entries.get(&id).is_some_and(|entry| {
+            matches!(entry.schedule.trigger, Trigger::At(_))
+                && !matches!(entry.schedule.enabled, Enabled::Paused { until: None, .. })
+        });
+        if unfinished {
             self.pause(now, id, "its one instant has passed".to_owned(), effects);
         }
     }
@@ -114,14 +131,14 @@ impl Machine {
                 None
             }
             Admission::Replace => {
-                self.supersede(now, schedule.id, effects);
+                self.supersede(now, schedule.id, None, effects);
                 let run = self.make_run(now, occurrence, trigger, asked_by, None, effects);
-                self.next_in_schedule(now, schedule.id, fire_at, effects);
+                self.next_in_schedule(schedule.id, fire_at, effects);
                 Some(run)
             }
             Admission::Start | Admission::Wait => {
                 let run = self.make_run(now, occurrence, trigger, asked_by, None, effects);
-                self.next_in_schedule(now, schedule.id, fire_at, effects);
+                self.next_in_schedule(schedule.id, fire_at, effects);
                 Some(run)
             }
         }
@@ -159,6 +176,9 @@ impl Machine {
     ) {
         self.count_skip(&skip, 1);
         self.note_skipped(now, schedule, occurrence.due_at, &skip, effects);
+        if let Some(entry) = self.entries.get_mut(&schedule.id) {
+            entry.touch(effects);
+        }
         effects
             .records
             .push(Record::Decided(occurrence, Decision::Skipped(skip)));
@@ -174,5 +194,13 @@ impl Machine {
             Skip::Limit => 5,
         };
         self.counters.skipped[place] += n;
+    }
+}
+
+/// Whether an instant of this nominal time is paused.
+pub(super) fn pauses(enabled: &Enabled, due: Moment) -> bool {
+    match enabled {
+        Enabled::Yes => false,
+        Enabled::Paused { until, .. } => until.is_none_or(|until| due < until),
     }
 }

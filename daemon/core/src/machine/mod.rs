@@ -22,16 +22,18 @@ mod change;
 mod clock;
 mod effects;
 mod ending;
+mod entry;
 mod fire;
 mod missed;
 mod notes;
 mod plan;
 mod reports;
 mod runs;
+mod settle;
 mod start;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,10 +44,12 @@ pub use plan::jitter;
 pub use runs::output_path;
 pub use start::{OpenRun, Recovered};
 
+use entry::{Active, Claim, Entry, Frozen, Phase, Timer, What};
+
 use crate::launch::Report;
 use crate::random::Random;
-use crate::record::{ClockEpoch, Occurrence, Stats};
-use crate::run::{Run, RunTrigger};
+use crate::record::{ClockEpoch, Stats};
+use crate::run::RunTrigger;
 use crate::{Moment, RunId, Schedule, ScheduleId};
 
 /// Limits and constants of a machine.
@@ -123,9 +127,9 @@ pub enum Input {
     ZonesChanged,
     /// A fact from the executor.
     Reported(Report),
-    /// Somebody wants a run now.
+    /// Somebody wants a run now. Its effects are a batch of their own.
     RunAsked {
-        /// Of this schedule.
+        /// Of this schedule, as it was read a moment ago.
         loaded: Box<Loaded>,
         /// `Manual`, `Api`.
         trigger: RunTrigger,
@@ -147,7 +151,8 @@ pub enum Input {
         /// For the answer.
         token: Token,
     },
-    /// A change of this schedule is on its way to the store: it must not fire meanwhile.
+    /// A change of this schedule is on its way to the store: it must not fire meanwhile. Not before [`Machine::may_edit`]; a new trigger
+    /// counts from the moment of this input, and the effects so far are committed before the change.
     EditBegun(ScheduleId),
     /// The change is durable, or did not happen.
     EditEnded(ScheduleId, Edit),
@@ -172,11 +177,18 @@ pub struct Machine {
     runs: HashMap<RunId, Active>,
     timers: BinaryHeap<Reverse<Timer>>,
     timer_seq: u64,
-    /// Runs that wait for one of `max_running` places, in order.
+    /// Sum of all steps of the clock since this machine was made, microseconds.
+    shift_us: i64,
+    /// Steps that wait until everything before them is decided.
+    steps: VecDeque<clock::Step>,
+    /// Runs that wait for one of `max_running` places, in order; those that ended meanwhile are passed over.
     line: VecDeque<RunId>,
+    left_line: usize,
     places_used: usize,
     planner: plan::Planner,
-    frozen: HashSet<ScheduleId>,
+    frozen: HashMap<ScheduleId, Frozen>,
+    /// Entries to look at when memory is tidied up.
+    perhaps_idle: Vec<ScheduleId>,
     quiesced: Option<String>,
     blocked: bool,
     executor_up: bool,
@@ -203,72 +215,6 @@ impl Counters {
     ];
 }
 
-/// A schedule that something is going on with.
-struct Entry {
-    schedule: Arc<Schedule>,
-    stats: Stats,
-    mark: Moment,
-    /// Claimed instants that have not fired, each with the generation of its claim: a timer without its claim is void.
-    claims: Vec<(Moment, u32)>,
-    /// Counts how often claims were taken back.
-    generation: u32,
-    /// Runs that have left the schedule's own queue: starting, running, between attempts or in the line for a place.
-    going: Vec<RunId>,
-    /// Runs that wait for those.
-    waiting: VecDeque<RunId>,
-    /// Batches on their way to the store that change this schedule; before they arrive it must not be read back from there.
-    unsettled: u32,
-}
-
-/// An unfinished run.
-struct Active {
-    run: Run,
-    schedule: Arc<Schedule>,
-    phase: Phase,
-    /// A person or a newer run wants it to end.
-    ending: Option<crate::run::Reason>,
-    /// Time from which it was due to start, for the measure of lateness.
-    fire_at: Moment,
-}
-
-/// Where an unfinished run is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// In the schedule's queue or, `delayed`, waiting for its own time.
-    Waiting,
-    /// In the line for a place.
-    InLine,
-    /// Asked to be prepared.
-    Preparing,
-    /// Its start is on its way to the disk; then it is released.
-    Releasing,
-    /// Released.
-    Running,
-    /// Between two attempts.
-    Resting,
-    /// We asked what became of it.
-    Inspecting,
-}
-
-/// Something that happens at a time.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Timer {
-    at: Moment,
-    /// Keeps the order of equal times.
-    seq: u64,
-    what: What,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum What {
-    /// A claimed instant.
-    Fire { occurrence: Occurrence, generation: u32 },
-    /// The next attempt of a run, or the start of a delayed one.
-    Begin { run: RunId },
-    /// A queued run is too late from now on.
-    TooLate { run: RunId },
-}
-
 impl Machine {
     /// An empty machine; it does nothing before [`Input::Recovered`].
     pub fn new(config: Config) -> Self {
@@ -281,10 +227,14 @@ impl Machine {
             runs: HashMap::new(),
             timers: BinaryHeap::new(),
             timer_seq: 0,
+            shift_us: 0,
+            steps: VecDeque::new(),
             line: VecDeque::new(),
+            left_line: 0,
             places_used: 0,
             planner: plan::Planner::new(),
-            frozen: HashSet::new(),
+            frozen: HashMap::new(),
+            perhaps_idle: Vec::new(),
             quiesced: None,
             blocked: false,
             executor_up: false,
@@ -305,9 +255,12 @@ impl Machine {
                 complete,
             } => self.refilled(now, loaded, until, complete, effects),
             Input::RefillFailed => self.planner.failed(now),
-            Input::Committed(arms) => self.committed(arms),
+            Input::Committed(arms) => self.committed(now, arms, effects),
             Input::StorageBlocked => self.blocked = true,
-            Input::StorageFree => self.blocked = false,
+            Input::StorageFree => {
+                self.blocked = false;
+                self.advance_steps(now, effects);
+            }
             Input::ClockSet { before, after } => self.clock_set(before, after, effects),
             Input::Resumed(slept) => self.resumed(now, slept, effects),
             Input::ZonesChanged => self.plan_again(now, effects),
@@ -329,14 +282,12 @@ impl Machine {
             } => {
                 self.cancel_asked(now, run, force, &asked_by, token, effects);
             }
-            Input::EditBegun(id) => {
-                self.frozen.insert(id);
-            }
+            Input::EditBegun(id) => self.edit_begun(now, id, effects),
             Input::EditEnded(id, edit) => self.edit_ended(now, id, edit, effects),
             Input::Quiesced(reason) => self.quiesced = reason,
             Input::Configured { max_running } => {
                 self.config.max_running = max_running;
-                self.fill_places(now, effects);
+                self.fill_places(effects);
             }
         }
     }
@@ -347,7 +298,7 @@ impl Machine {
             return None;
         }
         let timer = self.timers.peek().map(|Reverse(timer)| timer.at);
-        let refill = self.planner.wants_refill_at(&self.config);
+        let refill = self.wants_refill_at();
         match (timer, refill) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (one, other) => one.or(other),
@@ -377,6 +328,21 @@ impl Machine {
         self.quiesced.as_deref()
     }
 
+    /// Whether this run is unfinished.
+    pub fn is_open(&self, run: RunId) -> bool {
+        self.runs.contains_key(&run)
+    }
+
+    /// Whether the executor is connected.
+    pub fn executor_up(&self) -> bool {
+        self.executor_up
+    }
+
+    /// How many schedules are in memory.
+    pub fn entries(&self) -> usize {
+        self.entries.len()
+    }
+
     fn timer(&mut self, at: Moment, what: What) -> Timer {
         self.timer_seq += 1;
         Timer {
@@ -391,50 +357,31 @@ impl Machine {
         self.timers.push(Reverse(timer));
     }
 
-    /// The batch is durable: what it claimed may fire, and entries without any work may be forgotten.
-    fn committed(&mut self, arms: Arms) {
+    /// A timer that is set when the batch is durable.
+    fn arm(&mut self, at: Moment, what: What, effects: &mut Effects) {
+        let timer = self.timer(at, what);
+        effects.arms.timers.push(timer);
+        effects.arms.shift_us = self.shift_us;
+    }
+
+    /// The batch is durable: what it claimed may fire, what was asked for may start, and entries without any work may be forgotten.
+    fn committed(&mut self, now: Moment, mut arms: Arms, effects: &mut Effects) {
+        self.shift_arms(&mut arms);
         self.timers.extend(arms.timers.into_iter().map(Reverse));
         for id in arms.touched {
-            if let Some(entry) = self.entries.get_mut(&id) {
-                entry.unsettled = entry.unsettled.saturating_sub(1);
-            }
+            self.settled(id);
         }
-    }
-}
-
-impl Entry {
-    fn new(loaded: Loaded) -> Self {
-        Entry {
-            schedule: loaded.schedule,
-            stats: loaded.stats,
-            mark: loaded.mark,
-            claims: Vec::new(),
-            generation: 0,
-            going: Vec::new(),
-            waiting: VecDeque::new(),
-            unsettled: 0,
+        for run in arms.born {
+            self.born(now, run, effects);
         }
     }
 
-    /// This batch changes what the store knows of the schedule.
-    fn touch(&mut self, effects: &mut Effects) {
-        self.unsettled += 1;
-        effects.arms.touched.push(self.schedule.id);
-    }
-
-    fn idle(&self) -> bool {
-        self.claims.is_empty() && self.going.is_empty() && self.waiting.is_empty() && self.unsettled == 0
-    }
-}
-
-impl Machine {
-    /// Whether this run is unfinished.
-    pub fn is_open(&self, run: RunId) -> bool {
-        self.runs.contains_key(&run)
-    }
-
-    /// Whether the executor is connected.
-    pub fn executor_up(&self) -> bool {
-        self.executor_up
+    /// One batch less that changes this schedule.
+    fn settled(&mut self, id: ScheduleId) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        entry.unsettled = entry.unsettled.saturating_sub(1);
+        if entry.is_idle() {
+            self.perhaps_idle.push(id);
+        }
     }
 }

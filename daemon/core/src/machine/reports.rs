@@ -47,7 +47,7 @@ impl Machine {
                 attempt: active.run.attempts,
             };
             match active.phase {
-                Phase::Waiting | Phase::InLine | Phase::Resting => {}
+                Phase::Unborn | Phase::Waiting | Phase::InLine | Phase::Resting => {}
                 Phase::Preparing => self.reconcile_preparing(now, key, known.remove(&key), effects),
                 Phase::Releasing | Phase::Running | Phase::Inspecting => {
                     self.reconcile_started(now, key, known.remove(&key), effects);
@@ -73,7 +73,7 @@ impl Machine {
 
     fn reconcile_preparing(&mut self, now: Moment, key: AttemptKey, state: Option<KnownState>, effects: &mut Effects) {
         match state {
-            None => self.prepare_again(now, key.run, None, effects),
+            None => self.prepare_again(key.run, None, effects),
             Some(KnownState::Held(process)) => self.prepared(now, key, process, effects),
             Some(KnownState::Running { process, .. }) => {
                 self.prepared(now, key, process, effects);
@@ -127,7 +127,7 @@ impl Machine {
         match finding {
             Finding::NeverStarted if active.ending.is_none() => {
                 active.phase = Phase::Preparing;
-                self.prepare_again(now, key.run, None, effects);
+                self.prepare_again(key.run, None, effects);
             }
             Finding::NeverStarted => {
                 let end = empty_end(now, Outcome::Killed);

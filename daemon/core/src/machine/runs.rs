@@ -25,7 +25,11 @@ impl Machine {
             return id;
         };
         let schedule = entry.schedule.clone();
-        entry.stats.runs += 1;
+        match start_at {
+            // Such a run is in nobody's way until its time comes.
+            Some(_) => _ = entry.delayed.insert(id),
+            None => entry.waiting.push_back(id),
+        }
         entry.touch(effects);
         self.counters.runs += 1;
         let run = Run {
@@ -70,37 +74,33 @@ impl Machine {
                 fire_at,
             },
         );
-        match start_at {
-            // Such a run is in nobody's way until its time comes.
-            Some(at) => {
-                let timer = self.timer(at, What::Begin { run: id });
-                effects.arms.timers.push(timer);
-            }
-            None => {
-                if let Some(entry) = self.entries.get_mut(&occurrence.schedule) {
-                    entry.waiting.push_back(id);
-                }
-            }
+        if let Some(at) = start_at {
+            self.arm(at, What::Begin { run: id }, effects);
         }
         if let Some(limit) = schedule.start_deadline {
-            let timer = self.timer(occurrence.due_at.max(fire_at) + limit, What::TooLate { run: id });
-            effects.arms.timers.push(timer);
+            let at = self.on_present_clock(occurrence.due_at) + limit;
+            self.arm(at, What::TooLate { run: id }, effects);
         }
         id
     }
 
     /// Lets waiting runs of a schedule go on as far as its overlap policy allows.
-    pub(super) fn next_in_schedule(&mut self, now: Moment, id: ScheduleId, fire_at: Moment, effects: &mut Effects) {
+    pub(super) fn next_in_schedule(&mut self, id: ScheduleId, fire_at: Moment, effects: &mut Effects) {
         while let Some(entry) = self.entries.get_mut(&id) {
             if !entry.going.is_empty() && entry.schedule.overlap != Overlap::Allow {
                 return;
             }
-            let Some(run) = entry.waiting.pop_front() else { return };
-            entry.going.push(run);
-            if let Some(active) = self.runs.get_mut(&run) {
-                active.fire_at = fire_at;
+            let Some(run) = entry.waiting.front().copied() else {
+                return;
+            };
+            let Some(active) = self.runs.get_mut(&run) else { return };
+            if active.phase == Phase::Unborn {
+                return;
             }
-            self.take_place(now, run, effects);
+            active.fire_at = fire_at;
+            entry.waiting.pop_front();
+            entry.going.insert(run);
+            self.take_place(run, effects);
         }
     }
 
@@ -118,14 +118,20 @@ impl Machine {
         }
         active.run.retry_at = None;
         let schedule = active.run.schedule;
+        // One that is made up answers an older instant than whatever goes on.
+        let replaces = active.schedule.overlap == Overlap::Replace && active.run.trigger == RunTrigger::Due;
         match active.phase {
-            Phase::Resting => self.take_place(now, run, effects),
+            Phase::Resting => self.take_place(run, effects),
             Phase::Waiting => {
                 active.fire_at = at;
                 if let Some(entry) = self.entries.get_mut(&schedule) {
+                    entry.delayed.remove(&run);
                     entry.waiting.push_back(run);
                 }
-                self.next_in_schedule(now, schedule, at, effects);
+                if replaces {
+                    self.supersede(now, schedule, Some(run), effects);
+                }
+                self.next_in_schedule(schedule, at, effects);
             }
             _ => {}
         }
@@ -149,7 +155,7 @@ impl Machine {
     }
 
     /// Starts the next attempt when a place is free, else the run stands in line.
-    pub(super) fn take_place(&mut self, now: Moment, run: RunId, effects: &mut Effects) {
+    pub(super) fn take_place(&mut self, run: RunId, effects: &mut Effects) {
         if self.places_used >= self.config.max_running {
             self.line.push_back(run);
             if let Some(active) = self.runs.get_mut(&run) {
@@ -158,32 +164,43 @@ impl Machine {
             return;
         }
         self.places_used += 1;
-        self.prepare(now, run, effects);
+        self.prepare(run, effects);
     }
 
     /// Fills the free places from the line.
-    pub(super) fn fill_places(&mut self, now: Moment, effects: &mut Effects) {
+    pub(super) fn fill_places(&mut self, effects: &mut Effects) {
         while self.places_used < self.config.max_running {
             let Some(run) = self.line.pop_front() else { return };
             if self.runs.get(&run).is_some_and(|active| active.phase == Phase::InLine) {
                 self.places_used += 1;
-                self.prepare(now, run, effects);
+                self.prepare(run, effects);
+            } else {
+                self.left_line = self.left_line.saturating_sub(1);
             }
         }
     }
 
+    /// A run that stood in line has ended. It is passed over when its turn comes, or swept out when many such are there.
+    pub(super) fn leave_line(&mut self) {
+        self.left_line += 1;
+        if self.left_line > 64 + self.line.len() / 2 {
+            self.line.retain(|run| self.runs.contains_key(run));
+            self.left_line = 0;
+        }
+    }
+
     /// Has the process of the next attempt made, held.
-    pub(super) fn prepare(&mut self, now: Moment, run: RunId, effects: &mut Effects) {
+    pub(super) fn prepare(&mut self, run: RunId, effects: &mut Effects) {
         let Some(active) = self.runs.get_mut(&run) else { return };
         active.phase = Phase::Preparing;
         active.run.attempts += 1;
         let first = active.run.attempts == 1;
         let fire_at = first.then_some(active.fire_at);
-        self.prepare_again(now, run, fire_at, effects);
+        self.prepare_again(run, fire_at, effects);
     }
 
     /// The order of the present attempt, also after the executor was lost before it could obey.
-    pub(super) fn prepare_again(&mut self, _now: Moment, run: RunId, fire_at: Option<Moment>, effects: &mut Effects) {
+    pub(super) fn prepare_again(&mut self, run: RunId, fire_at: Option<Moment>, effects: &mut Effects) {
         let Some(active) = self.runs.get(&run) else { return };
         let previous = self
             .entries
@@ -282,5 +299,6 @@ pub(super) fn retry_delay(schedule: &Schedule, next: u32, chance: f64) -> Durati
         crate::Backoff::Exponential => retries.delay.saturating_mul(2u32.saturating_pow(n - 1)),
     };
     let bounded = base.min(retries.max_delay);
-    bounded.mul_f64((1.0 + retries.jitter * (2.0 * chance - 1.0)).max(0.0))
+    let factor = (1.0 + retries.jitter * (2.0 * chance - 1.0)).max(0.0);
+    Duration::try_from_secs_f64(bounded.as_secs_f64() * factor).unwrap_or(bounded)
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::chain::beside_seconds;
 use super::fire::Admission;
 use super::{Active, Answer, Effects, Entry, Late, Loaded, Machine, Phase, Refusal, Token, What};
-use crate::record::{ClockEpoch, Occurrence, Record, Skip};
+use crate::record::{ClockEpoch, Record, Skip};
 use crate::run::{Run, RunStatus, RunTrigger};
-use crate::{Enabled, Moment, Schedule};
+use crate::{Moment, Overlap, RunId, Schedule, ScheduleId};
 
 /// A mark further ahead than this at the start was made by a clock that is not the present one.
 const MARK_AHEAD_MAX: Duration = Duration::from_secs(90);
@@ -40,6 +41,8 @@ pub struct Recovered {
     pub highest_mark: Option<Moment>,
     /// While the clock may be wrong after a boot: nothing is made up before.
     pub catch_up_not_before: Option<Moment>,
+    /// Of the schedules of `open_runs`, those that are deleted.
+    pub deleted: Vec<ScheduleId>,
 }
 
 impl Machine {
@@ -58,56 +61,69 @@ impl Machine {
             effects.records.push(Record::Epoch(first.clone()));
             self.epochs.push(first);
         }
-        if let Some(until) = state.catch_up_not_before {
-            self.planner.catch_up_not_before = until;
-        }
         for loaded in state.followers {
             self.follow_others(loaded);
         }
+        let ahead = state.highest_mark.filter(|mark| *mark > now + MARK_AHEAD_MAX);
+        let mut order = Vec::new();
         for open in state.open_runs {
-            self.recover_run(open);
+            order.push(open.run.schedule);
+            let reading = ahead.unwrap_or_else(|| now.max(state.catch_up_not_before.unwrap_or(now)));
+            self.recover_run(reading, open);
         }
+        for id in state.deleted {
+            if let Some(entry) = self.entries.get_mut(&id) {
+                entry.deleted = true;
+            }
+        }
+        self.perhaps_idle.extend(&order);
         self.unclaim_all(effects);
-        match state.highest_mark {
-            Some(mark) if mark > now + MARK_AHEAD_MAX => self.clock_set(mark, now, effects),
-            _ => {
+        match ahead {
+            Some(mark) => {
+                self.planner.cause = Some((mark, "downtime"));
+                self.clock_set(mark, now, effects);
+            }
+            None => {
                 self.planner.cause = Some((now, "downtime"));
                 self.ask_refill(now, true, effects);
             }
         }
-        let mut waiting: Vec<_> = self
-            .entries
-            .iter()
-            .filter(|(_, e)| !e.waiting.is_empty())
-            .map(|(id, _)| *id)
-            .collect();
-        waiting.sort_unstable();
-        for id in waiting {
-            self.next_in_schedule(now, id, now, effects);
+        if let Some(until) = state.catch_up_not_before {
+            self.planner.catch_up_not_before = until;
+        }
+        for id in order {
+            self.next_in_schedule(id, now, effects);
         }
         for loaded in state.reboots {
             self.fire_boot(now, loaded, effects);
         }
     }
 
-    fn recover_run(&mut self, open: OpenRun) {
+    /// `reading` is that of the clock with which it was written.
+    fn recover_run(&mut self, reading: Moment, mut open: OpenRun) {
         let id = open.run.id;
+        if let Some(at) = open.run.retry_at {
+            open.run.retry_at = Some(at.min(self.latest_begin(reading, &open)));
+        }
         let entry = self
             .entries
             .entry(open.run.schedule)
-            .or_insert_with(|| Entry::new(open.today));
+            .or_insert_with(|| Entry::new(&open.today));
         let phase = match (open.run.status, open.run.retry_at) {
             (RunStatus::Queued | RunStatus::Starting, None) => {
                 entry.waiting.push_back(id);
                 Phase::Waiting
             }
-            (RunStatus::Queued | RunStatus::Starting, Some(_)) => Phase::Waiting,
+            (RunStatus::Queued | RunStatus::Starting, Some(_)) => {
+                entry.delayed.insert(id);
+                Phase::Waiting
+            }
             (_, Some(_)) => {
-                entry.going.push(id);
+                entry.going.insert(id);
                 Phase::Resting
             }
             (_, None) => {
-                entry.going.push(id);
+                entry.going.insert(id);
                 self.places_used += 1;
                 Phase::Running
             }
@@ -116,8 +132,7 @@ impl Machine {
             self.set_timer(at, What::Begin { run: id });
         }
         if let (Phase::Waiting, Some(limit)) = (phase, open.schedule.start_deadline) {
-            let from = open.run.due_at.max(open.run.retry_at.unwrap_or(open.run.due_at));
-            self.set_timer(from + limit, What::TooLate { run: id });
+            self.set_timer(open.run.due_at + limit, What::TooLate { run: id });
         }
         let fire_at = open.run.queued_at;
         let ending = open.run.reason.filter(|_| phase == Phase::Running);
@@ -133,43 +148,30 @@ impl Machine {
         );
     }
 
+    /// A pause that seems to end later was measured with another clock.
+    fn latest_begin(&self, reading: Moment, open: &OpenRun) -> Moment {
+        let pause = if open.run.attempts > 0 {
+            open.schedule.retries.max_delay.saturating_mul(2)
+        } else {
+            self.config.catch_up_spread.max(open.schedule.jitter)
+        };
+        reading + pause
+    }
+
     /// `@reboot`, once per boot.
     fn fire_boot(&mut self, now: Moment, loaded: Loaded, effects: &mut Effects) {
         let id = loaded.schedule.id;
         let boot_id = self.config.boot_id.clone();
-        let entry = self.entries.entry(id).or_insert_with(|| Entry::new(loaded));
-        if entry.stats.fired_boot.as_deref() == Some(&boot_id) {
+        let due = beside_seconds(self.config.booted_at);
+        if loaded.stats.fired_boot.as_deref() == Some(&boot_id) {
             return;
         }
+        let entry = self.entries.entry(id).or_insert_with(|| Entry::new(&loaded));
         entry.stats.fired_boot = Some(boot_id);
         entry.touch(effects);
-        let schedule = entry.schedule.clone();
-        let occurrence = Occurrence {
-            schedule: id,
-            due_at: self.config.booted_at,
-            epoch: self.epoch(),
-        };
-        if self.quiesced.is_some() {
-            self.skip(now, &schedule, occurrence, Skip::Quiesced, effects);
-        } else if schedule.enabled != Enabled::Yes {
-            self.skip(now, &schedule, occurrence, Skip::Paused, effects);
-        } else {
-            self.admit(
-                now,
-                &schedule,
-                occurrence,
-                RunTrigger::Boot,
-                "boot".to_owned(),
-                now,
-                effects,
-            );
-        }
-        if let Some(entry) = self.entries.get(&id) {
-            effects.records.push(Record::ScheduleStats {
-                schedule: id,
-                stats: entry.stats.clone(),
-            });
-        }
+        let stats = entry.stats.clone();
+        effects.records.push(Record::ScheduleStats { schedule: id, stats });
+        self.admit_asked(now, id, due, RunTrigger::Boot, "boot".to_owned(), effects);
     }
 
     /// Somebody wants a run now, beside the trigger.
@@ -198,35 +200,48 @@ impl Machine {
         if self.blocked {
             return Err(Refusal::StorageBlocked);
         }
-        if self.frozen.contains(&id) {
+        if self.frozen.contains_key(&id) {
             return Err(Refusal::Stale);
         }
-        let revision = loaded.schedule.revision;
-        let entry = self.entries.entry(id).or_insert_with(|| Entry::new(loaded));
-        if entry.schedule.revision != revision {
+        if let Some(reason) = &self.quiesced {
+            return Err(Refusal::Quiesced(reason.clone()));
+        }
+        let entry = self.entries.entry(id).or_insert_with(|| Entry::new(&loaded));
+        if entry.schedule.revision != loaded.schedule.revision || entry.deleted {
             return Err(Refusal::Stale);
         }
-        let schedule = entry.schedule.clone();
         let waiting = entry.waiting.len();
-        match self.admission(id) {
+        let admission = self.admission(id);
+        match admission {
             Admission::Refuse(Skip::Overlap { by }) => return Err(Refusal::Overlap { by }),
             Admission::Refuse(_) => return Err(Refusal::QueueFull { waiting }),
             Admission::Start | Admission::Wait | Admission::Replace => {}
         }
-        let occurrence = Occurrence {
-            schedule: id,
-            due_at: self.unique_due(now),
-            epoch: self.epoch(),
-        };
-        match self.admit(now, &schedule, occurrence, trigger, asked_by, now, effects) {
-            Some(run) => {
-                let queued = self
-                    .runs
-                    .get(&run)
-                    .is_some_and(|a| matches!(a.phase, Phase::Waiting | Phase::InLine));
-                Ok(Answer::Run { run, queued })
-            }
-            None => Err(Refusal::QueueFull { waiting }),
+        let due = self.unique_due(now);
+        let occurrence = self.occurrence(id, due);
+        let run = self.make_run(now, occurrence, trigger, asked_by, None, effects);
+        if let Some(active) = self.runs.get_mut(&run) {
+            active.phase = Phase::Unborn;
         }
+        effects.arms.born.push(run);
+        let queued = !matches!(admission, Admission::Start) || self.places_used >= self.config.max_running;
+        Ok(Answer::Run { run, queued })
+    }
+
+    /// A run that was asked for is durable: only now is it in anybody's way.
+    pub(super) fn born(&mut self, now: Moment, run: RunId, effects: &mut Effects) {
+        let Some(active) = self.runs.get_mut(&run) else { return };
+        active.phase = Phase::Waiting;
+        let (id, ending) = (active.run.schedule, active.ending.take());
+        if let Some(reason) = ending {
+            self.end_early(now, run, reason, "replaced by a newer run", false, effects);
+        } else if self
+            .entries
+            .get(&id)
+            .is_some_and(|e| e.schedule.overlap == Overlap::Replace)
+        {
+            self.supersede(now, id, Some(run), effects);
+        }
+        self.next_in_schedule(id, now, effects);
     }
 }
