@@ -1,3 +1,31 @@
-//! Runs what has to happen when nobody is watching.
+//! slothd: runs what has to happen when nobody is watching. Wiring only; see `docs/architecture.md`.
 
-fn main() {}
+mod arguments;
+mod clock;
+mod housekeeping;
+mod life;
+mod logging;
+mod machine;
+mod notify;
+mod output;
+mod places;
+mod ports;
+mod reload;
+mod restore;
+mod settings;
+mod setup;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.command {
+        None => life::run(&arguments),
+        Some(Command::CheckConfig) => settings::check_config(&arguments),
+        Some(Command::Restore { ref backup }) => restore::run(&arguments, backup),
+    }
+}

@@ -89,7 +89,13 @@ impl<P: Ports> Engine<P> {
             ports,
         };
         engine.input(reading.wall, Input::Recovered(Box::new(settings.recovered)));
-        (engine, Handle { mailbox: sender, published })
+        (
+            engine,
+            Handle {
+                mailbox: sender,
+                published,
+            },
+        )
     }
 
     /// Runs until [`Handle::stop`], or until the disk contradicts the memory.
@@ -159,7 +165,11 @@ impl<P: Ports> Engine<P> {
 
     fn deadline(&self) -> Moment {
         let idle = self.ports.read_clocks().wall + IDLE_MAX;
-        let machine = if self.stopping.is_some() { None } else { self.machine.next_deadline() };
+        let machine = if self.stopping.is_some() {
+            None
+        } else {
+            self.machine.next_deadline()
+        };
         [machine, self.retry_at].into_iter().flatten().fold(idle, Moment::min)
     }
 
@@ -175,7 +185,9 @@ impl<P: Ports> Engine<P> {
             match order {
                 Early::Prepare { launch, fire_at } => {
                     if let Some(fire_at) = fire_at {
-                        self.published.lateness.add(self.ports.read_clocks().wall.since(fire_at));
+                        self.published
+                            .lateness
+                            .add(self.ports.read_clocks().wall.since(fire_at));
                     }
                     self.ports.order(sloth_core::launch::Order::Prepare(launch));
                 }
@@ -185,7 +197,12 @@ impl<P: Ports> Engine<P> {
     }
 
     /// Like [`Engine::input`], but in a batch of its own whose orders wait.
-    pub(crate) fn run_input(&mut self, now: Moment, make: impl FnOnce(Token) -> Input, reply: Reply<Answer>) -> &mut Batch {
+    pub(crate) fn run_input(
+        &mut self,
+        now: Moment,
+        make: impl FnOnce(Token) -> Input,
+        reply: Reply<Answer>,
+    ) -> &mut Batch {
         self.close_current();
         self.tokens += 1;
         let token = Token(self.tokens);
@@ -231,7 +248,11 @@ impl<P: Ports> Engine<P> {
         }
         self.flights += 1;
         let number = self.flights;
-        let mut flight = Flight { number, batches, results: Default::default() };
+        let mut flight = Flight {
+            number,
+            batches,
+            results: Default::default(),
+        };
         for (i, batch) in flight.batches.iter().enumerate() {
             if batch.records.is_empty() {
                 flight.results.insert(i, Ok(()));
@@ -253,7 +274,9 @@ impl<P: Ports> Engine<P> {
     }
 
     fn landed(&mut self, (number, i, result): Landed) -> Result<(), Fatal> {
-        let Some(flight) = self.flight.as_mut().filter(|flight| flight.number == number) else { return Ok(()) };
+        let Some(flight) = self.flight.as_mut().filter(|flight| flight.number == number) else {
+            return Ok(());
+        };
         flight.results.insert(i, result);
         if !flight.landed() {
             return Ok(());
@@ -372,7 +395,14 @@ impl<P: Ports> Engine<P> {
     fn refilled(&mut self, refilled: Refilled) {
         let now = self.now();
         match refilled {
-            Ok((loaded, complete, until)) => self.input(now, Input::Refilled { loaded, until, complete }),
+            Ok((loaded, complete, until)) => self.input(
+                now,
+                Input::Refilled {
+                    loaded,
+                    until,
+                    complete,
+                },
+            ),
             Err(error) => {
                 tracing::error!(%error, "the schedules that are due soon cannot be read");
                 self.input(now, Input::RefillFailed);

@@ -53,7 +53,10 @@ pub struct Published {
 }
 
 impl Handle {
-    async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<Result<T, EngineError>>) -> Command) -> Result<T, EngineError> {
+    async fn ask<T>(
+        &self,
+        make: impl FnOnce(oneshot::Sender<Result<T, EngineError>>) -> Command,
+    ) -> Result<T, EngineError> {
         let (reply, answer) = oneshot::channel();
         self.mailbox.try_send(make(reply)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => EngineError::Busy,
@@ -76,12 +79,32 @@ impl Handle {
         notes: Vec<Record>,
     ) -> Result<Answer, EngineError> {
         let loaded = Box::new(loaded);
-        self.ask(|reply| Command::Run { loaded, trigger, asked_by, notes, reply }).await
+        self.ask(|reply| Command::Run {
+            loaded,
+            trigger,
+            asked_by,
+            notes,
+            reply,
+        })
+        .await
     }
 
     /// Ends a run.
-    pub async fn cancel(&self, run: RunId, force: bool, asked_by: String, notes: Vec<Record>) -> Result<Answer, EngineError> {
-        self.ask(|reply| Command::Cancel { run, force, asked_by, notes, reply }).await
+    pub async fn cancel(
+        &self,
+        run: RunId,
+        force: bool,
+        asked_by: String,
+        notes: Vec<Record>,
+    ) -> Result<Answer, EngineError> {
+        self.ask(|reply| Command::Cancel {
+            run,
+            force,
+            asked_by,
+            notes,
+            reply,
+        })
+        .await
     }
 
     /// Begins (with a reason) or ends maintenance.

@@ -5,8 +5,28 @@ use std::time::Duration;
 
 /// Upper bounds of the buckets in microseconds; one more bucket holds the rest.
 const BOUNDS_US: [u64; 22] = [
-    50, 100, 200, 300, 500, 750, 1_000, 1_500, 2_000, 3_000, 5_000, 7_500, 10_000, 15_000, 25_000, 50_000, 100_000, 250_000,
-    1_000_000, 5_000_000, 60_000_000, 3_600_000_000,
+    50,
+    100,
+    200,
+    300,
+    500,
+    750,
+    1_000,
+    1_500,
+    2_000,
+    3_000,
+    5_000,
+    7_500,
+    10_000,
+    15_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    1_000_000,
+    5_000_000,
+    60_000_000,
+    3_600_000_000,
 ];
 
 /// Lateness from the time a start was due (jitter included) to its order to the executor.
@@ -38,7 +58,10 @@ impl Lateness {
     /// The present state.
     pub fn snapshot(&self) -> LatenessSnapshot {
         let max = Duration::from_micros(self.max_us.load(Relaxed));
-        let mut snapshot = LatenessSnapshot { max, ..LatenessSnapshot::default() };
+        let mut snapshot = LatenessSnapshot {
+            max,
+            ..LatenessSnapshot::default()
+        };
         for (i, count) in self.counts.iter().enumerate() {
             let count = count.load(Relaxed);
             if count > 0 {

@@ -20,7 +20,12 @@ pub trait Ports: Send + Sync + 'static {
 
     /// Reads the schedules whose `next_due` is not after `until`, in that order, at most `max`; the flag says whether these are all.
     #[allow(clippy::type_complexity)]
-    fn load_due(&self, until: Moment, max: usize, done: Box<dyn FnOnce(Result<(Vec<Loaded>, bool), StoreError>) + Send>);
+    fn load_due(
+        &self,
+        until: Moment,
+        max: usize,
+        done: Box<dyn FnOnce(Result<(Vec<Loaded>, bool), StoreError>) + Send>,
+    );
 
     /// Hands an order to the executor. Orders are carried out in the order they are given. Must not block.
     fn order(&self, order: Order);

@@ -31,3 +31,18 @@ fn read(clock: ClockId) -> Duration {
     // Both clocks exist on every Linux that has pidfds; a failure would be a broken sandbox, where zero is as good as any.
     clock_gettime(clock).map(Duration::from).unwrap_or_default()
 }
+
+/// Whether the kernel says that the wall clock is synchronised (adjtimex(2)); `None` when it does not say.
+#[allow(unsafe_code)]
+pub fn clock_is_synchronised() -> Option<bool> {
+    // SAFETY: an all-zero timex is a valid argument that changes nothing (modes = 0); the kernel only writes into it.
+    let state = unsafe {
+        let mut timex: nix::libc::timex = std::mem::zeroed();
+        nix::libc::adjtimex(&raw mut timex)
+    };
+    match state {
+        nix::libc::TIME_ERROR => Some(false),
+        state if state >= 0 => Some(true),
+        _ => None,
+    }
+}

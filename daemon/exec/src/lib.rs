@@ -24,6 +24,7 @@ mod wire;
 use sloth_core::run::{StartFailure, StartFailureKind};
 
 pub use client::{Gone, ORDERS_MAX, Options, ProcessExecutor, REPORTS_MAX};
+pub use clock::clock_is_synchronised;
 pub use inspect::inspect;
 pub use limits::{Capabilities, Means, capabilities};
 

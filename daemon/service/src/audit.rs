@@ -24,10 +24,17 @@ const DIFFERENCES_MAX: usize = 1000;
 
 impl Service {
     /// Audits one schedule, or all: of everybody for administrators, else the caller's own.
-    pub async fn audit(&self, caller: &Caller, name: Option<&str>, since: Option<&str>) -> Result<AuditReport, ServiceError> {
+    pub async fn audit(
+        &self,
+        caller: &Caller,
+        name: Option<&str>,
+        since: Option<&str>,
+    ) -> Result<AuditReport, ServiceError> {
         let local = zone(&*self.host, None)?;
         let now = self.host.now();
-        let since = since.map_or(Ok(Moment::MIN), |text| parse_time("since", text, &local, now, Span::Ago))?;
+        let since = since.map_or(Ok(Moment::MIN), |text| {
+            parse_time("since", text, &local, now, Span::Ago)
+        })?;
         let one = match name {
             Some(name) => Some(self.find(caller, name, "schedule:read").await?),
             None => None,
@@ -40,7 +47,10 @@ impl Service {
             match one {
                 Some(loaded) => audit_one(&store, &loaded, since, upto, &mut report)?,
                 None => {
-                    let mut filter = ScheduleFilter { owner, ..ScheduleFilter::default() };
+                    let mut filter = ScheduleFilter {
+                        owner,
+                        ..ScheduleFilter::default()
+                    };
                     loop {
                         let list = store.schedules(&filter, 1000)?;
                         for loaded in &list.items {
@@ -64,7 +74,14 @@ impl Service {
 }
 
 fn empty() -> AuditReport {
-    AuditReport { clean: true, schedules: 0, instants: 0, rows: 0, folded: 0, differences: Vec::new() }
+    AuditReport {
+        clean: true,
+        schedules: 0,
+        instants: 0,
+        rows: 0,
+        folded: 0,
+        differences: Vec::new(),
+    }
 }
 
 fn differ(report: &mut AuditReport, schedule: &str, due_at: Moment, kind: &str, message: String) {
@@ -78,7 +95,13 @@ fn differ(report: &mut AuditReport, schedule: &str, due_at: Moment, kind: &str, 
     }
 }
 
-fn audit_one(store: &Store, loaded: &Loaded, since: Moment, upto: Moment, report: &mut AuditReport) -> Result<(), ServiceError> {
+fn audit_one(
+    store: &Store,
+    loaded: &Loaded,
+    since: Moment,
+    upto: Moment,
+    report: &mut AuditReport,
+) -> Result<(), ServiceError> {
     let schedule = &loaded.schedule;
     let name = format!("{}/{}", schedule.owner_name, schedule.name);
     let history = store.periods(schedule.id)?;
@@ -88,9 +111,21 @@ fn audit_one(store: &Store, loaded: &Loaded, since: Moment, upto: Moment, report
         to: summary.last_due,
         count: summary.run + summary.coalesced + summary.skipped,
     });
-    let scope = Scope { since, upto, undecided: schedule.jitter + UNDECIDED };
+    let scope = Scope {
+        since,
+        upto,
+        undecided: schedule.jitter + UNDECIDED,
+    };
     let mut trouble = None;
-    let rows = Rows { store, schedule, scope, page: Vec::new().into_iter(), after: None, over: false, trouble: &mut trouble };
+    let rows = Rows {
+        store,
+        schedule,
+        scope,
+        page: Vec::new().into_iter(),
+        after: None,
+        over: false,
+        trouble: &mut trouble,
+    };
     let found = audit(&history, &epochs, folded, rows, scope);
     if let Some(error) = trouble {
         return Err(error);
@@ -133,7 +168,11 @@ impl Iterator for Rows<'_> {
             if let Some(row) = self.page.next() {
                 self.after = Some((row.occurrence.due_at, row.occurrence.epoch));
                 let kind = RowKind::of(row.decision.as_ref());
-                return Some(Row { due_at: row.occurrence.due_at, epoch: row.occurrence.epoch, kind });
+                return Some(Row {
+                    due_at: row.occurrence.due_at,
+                    epoch: row.occurrence.epoch,
+                    kind,
+                });
             }
             if self.over {
                 return None;

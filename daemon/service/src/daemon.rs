@@ -25,7 +25,9 @@ impl Service {
         let next = match next {
             Some(loaded) => {
                 let trigger = self.present_trigger(&loaded.schedule)?;
-                trigger.next_after(&loaded.schedule.zone, now).map(|due| (due, loaded.schedule.name.clone()))
+                trigger
+                    .next_after(&loaded.schedule.zone, now)
+                    .map(|due| (due, loaded.schedule.name.clone()))
             }
             None => None,
         };
@@ -79,7 +81,11 @@ impl Service {
                 p50_ms: ms(lateness.quantile(0.5)),
                 p99_ms: ms(lateness.quantile(0.99)),
                 max_ms: ms(lateness.max),
-                buckets: lateness.buckets.iter().map(|(bound, count)| (ms(*bound), *count)).collect(),
+                buckets: lateness
+                    .buckets
+                    .iter()
+                    .map(|(bound, count)| (ms(*bound), *count))
+                    .collect(),
             },
             skipped,
             rss_bytes,
@@ -89,7 +95,11 @@ impl Service {
     /// Who the caller is here.
     pub fn whoami(&self, caller: &Caller) -> WhoamiView {
         let role = if caller.admin { "admin" } else { "user" };
-        WhoamiView { uid: caller.uid.0, user: caller.name.clone(), role: role.to_owned() }
+        WhoamiView {
+            uid: caller.uid.0,
+            user: caller.name.clone(),
+            role: role.to_owned(),
+        }
     }
 
     /// Maintenance: nothing fires, instants are recorded as skipped, what runs goes on.
@@ -97,11 +107,25 @@ impl Service {
         let action = Action::new("schedule:admin", "daemon", "pause-all");
         self.require_admin(caller, action.clone()).await?;
         let reason = request.reason.unwrap_or_else(|| format!("by {}", caller.name));
-        let data = vec![("component", Value::Text("scheduler".to_owned())), ("reason", Value::Text(reason.clone()))];
+        let data = vec![
+            ("component", Value::Text("scheduler".to_owned())),
+            ("reason", Value::Text(reason.clone())),
+        ];
         let message = format!("maintenance begins: {reason}");
-        let event = self.event(self.host.now(), "system.warning", Severity::Warning, message, caller, data);
-        self.engine.quiesce(Some(reason), vec![event, self.audit_ok(caller, &action, Vec::new())]).await?;
-        Ok(SwitchReply { change: "quiesced".to_owned() })
+        let event = self.event(
+            self.host.now(),
+            "system.warning",
+            Severity::Warning,
+            message,
+            caller,
+            data,
+        );
+        self.engine
+            .quiesce(Some(reason), vec![event, self.audit_ok(caller, &action, Vec::new())])
+            .await?;
+        Ok(SwitchReply {
+            change: "quiesced".to_owned(),
+        })
     }
 
     /// Ends maintenance.
@@ -109,18 +133,25 @@ impl Service {
         let action = Action::new("schedule:admin", "daemon", "resume-all");
         self.require_admin(caller, action.clone()).await?;
         if self.store.meta("quiesced")?.is_none() {
-            return Ok(SwitchReply { change: "unchanged".to_owned() });
+            return Ok(SwitchReply {
+                change: "unchanged".to_owned(),
+            });
         }
         let data = vec![("component", Value::Text("scheduler".to_owned()))];
         let message = "maintenance ends".to_owned();
         let event = self.event(self.host.now(), "system.warning", Severity::Info, message, caller, data);
-        self.engine.quiesce(None, vec![event, self.audit_ok(caller, &action, Vec::new())]).await?;
-        Ok(SwitchReply { change: "resumed".to_owned() })
+        self.engine
+            .quiesce(None, vec![event, self.audit_ok(caller, &action, Vec::new())])
+            .await?;
+        Ok(SwitchReply {
+            change: "resumed".to_owned(),
+        })
     }
 
     /// Effective settings.
     pub async fn settings(&self, caller: &Caller) -> Result<Vec<Setting>, ServiceError> {
-        self.require_admin(caller, Action::new("config:read", "config", "*")).await?;
+        self.require_admin(caller, Action::new("config:read", "config", "*"))
+            .await?;
         Ok(self.host.settings())
     }
 
@@ -128,8 +159,42 @@ impl Service {
     pub async fn reload(&self, caller: &Caller) -> Result<ReloadReply, ServiceError> {
         let action = Action::new("daemon:reload", "daemon", "config");
         self.require_admin(caller, action.clone()).await?;
-        self.engine.commit(vec![self.audit_ok(caller, &action, Vec::new())]).await?;
+        self.engine
+            .commit(vec![self.audit_ok(caller, &action, Vec::new())])
+            .await?;
         self.host.reload().await
+    }
+
+    /// Records that the configuration was read again.
+    pub async fn note_reload(&self, changed: &[String], problems: &[String]) {
+        let data = vec![
+            ("changes", Value::Text(changed.join(", "))),
+            (
+                "error",
+                problems
+                    .first()
+                    .map_or(Value::Null, |problem| Value::Text(problem.clone())),
+            ),
+        ];
+        let (severity, message) = match problems.len() {
+            0 => (Severity::Info, "configuration read again".to_owned()),
+            n => (
+                Severity::Error,
+                format!("configuration read again with {n} problems; what is bad keeps its old state"),
+            ),
+        };
+        let event = self.event(self.host.now(), "system.reloaded", severity, message, &daemon(), data);
+        if let Err(error) = self.engine.commit(vec![event]).await {
+            tracing::warn!(%error, "a reload could not be recorded");
+        }
+    }
+
+    /// Records that the daemon started or stops.
+    pub async fn note_life(&self, kind: &'static str, message: String, data: Vec<(&'static str, Value)>) {
+        let event = self.event(self.host.now(), kind, Severity::Info, message, &daemon(), data);
+        if let Err(error) = self.engine.commit(vec![event]).await {
+            tracing::warn!(%error, kind, "an event could not be recorded");
+        }
     }
 
     /// What executor and machine can do.
@@ -140,5 +205,15 @@ impl Service {
     /// The daemon's own periodic jobs.
     pub fn system_jobs(&self) -> Vec<SystemJob> {
         self.host.system_jobs()
+    }
+}
+
+fn daemon() -> Caller {
+    Caller {
+        uid: sloth_core::Uid(0),
+        name: "slothd".to_owned(),
+        admin: true,
+        method: "daemon",
+        request_id: "daemon".to_owned(),
     }
 }

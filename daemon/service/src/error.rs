@@ -22,7 +22,12 @@ pub struct ServiceError {
 impl ServiceError {
     /// A refusal.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        ServiceError { code, message: message.into(), hint: None, details: Map::new() }
+        ServiceError {
+            code,
+            message: message.into(),
+            hint: None,
+            details: Map::new(),
+        }
     }
 
     /// A wrong field.
@@ -37,7 +42,11 @@ impl ServiceError {
 
     /// Something that will exist one day.
     pub fn not_supported(what: impl std::fmt::Display, hint: &str) -> Self {
-        Self::new(ErrorCode::NotSupported, format!("{what} is not available in this version of slothd")).hint(hint)
+        Self::new(
+            ErrorCode::NotSupported,
+            format!("{what} is not available in this version of slothd"),
+        )
+        .hint(hint)
     }
 
     /// Adds what to do next.
@@ -56,7 +65,9 @@ impl ServiceError {
 
     /// A wrong trigger.
     pub(crate) fn trigger(field: &str, error: &TriggerError) -> Self {
-        let mut refusal = Self::field(field, error).hint(error.hint.clone()).with("column", error.column);
+        let mut refusal = Self::field(field, error)
+            .hint(error.hint.clone())
+            .with("column", error.column);
         if let Some(part) = error.field {
             refusal = refusal.with("part", part);
         }
@@ -96,7 +107,9 @@ impl From<EngineError> for ServiceError {
         let message = error.to_string();
         match error {
             EngineError::Refused(refusal) => refused(&refusal),
-            EngineError::Stopping => ServiceError::new(ErrorCode::NotReady, message).hint("try again when it has started"),
+            EngineError::Stopping => {
+                ServiceError::new(ErrorCode::NotReady, message).hint("try again when it has started")
+            }
             EngineError::Busy => ServiceError::new(ErrorCode::QueueFull, message).hint("try again later"),
             EngineError::Store(store) => {
                 let code = match store {
@@ -108,10 +121,15 @@ impl From<EngineError> for ServiceError {
                 };
                 let hint = match code {
                     ErrorCode::StorageFull => Some("nothing was changed; free some space and try again"),
-                    ErrorCode::StorageUnavailable => Some("nothing was changed; see `slothctl db status` and the journal"),
+                    ErrorCode::StorageUnavailable => {
+                        Some("nothing was changed; see `slothctl db status` and the journal")
+                    }
                     _ => None,
                 };
-                ServiceError { hint: hint.map(str::to_owned), ..ServiceError::new(code, message) }
+                ServiceError {
+                    hint: hint.map(str::to_owned),
+                    ..ServiceError::new(code, message)
+                }
             }
         }
     }
@@ -119,15 +137,17 @@ impl From<EngineError> for ServiceError {
 
 fn refused(refusal: &Refusal) -> ServiceError {
     match refusal {
-        Refusal::Overlap { by } => {
-            ServiceError::new(ErrorCode::OverlapForbidden, format!("run {by} of this schedule has not ended"))
-                .hint("wait for it (slothctl runs wait), cancel it, or set overlap to queue, replace or allow")
-                .with("run_id", by.to_string())
-        }
-        Refusal::QueueFull { waiting } => {
-            ServiceError::new(ErrorCode::QueueFull, format!("{waiting} runs of this schedule are waiting (queue_limit)"))
-                .hint("raise queue_limit, or cancel waiting runs")
-        }
+        Refusal::Overlap { by } => ServiceError::new(
+            ErrorCode::OverlapForbidden,
+            format!("run {by} of this schedule has not ended"),
+        )
+        .hint("wait for it (slothctl runs wait), cancel it, or set overlap to queue, replace or allow")
+        .with("run_id", by.to_string()),
+        Refusal::QueueFull { waiting } => ServiceError::new(
+            ErrorCode::QueueFull,
+            format!("{waiting} runs of this schedule are waiting (queue_limit)"),
+        )
+        .hint("raise queue_limit, or cancel waiting runs"),
         Refusal::Stale => ServiceError::new(ErrorCode::StaleVersion, "the schedule was changed at the same time")
             .hint("read it again and repeat the request"),
         Refusal::NotRunning => ServiceError::new(ErrorCode::Conflict, "the run has ended"),

@@ -37,7 +37,12 @@ type Specs = BTreeMap<String, ScheduleSpec>;
 
 impl Service {
     /// Makes the schedules of `owner` that come from files be those of these files.
-    pub async fn apply_files(&self, owner: Uid, owner_name: &str, files: &[SourceFile]) -> Result<FileReport, ServiceError> {
+    pub async fn apply_files(
+        &self,
+        owner: Uid,
+        owner_name: &str,
+        files: &[SourceFile],
+    ) -> Result<FileReport, ServiceError> {
         let caller = Caller {
             uid: owner,
             name: owner_name.to_owned(),
@@ -60,12 +65,16 @@ impl Service {
             for (name, spec) in specs {
                 if let Some(first) = seen.get(&name) {
                     let (path, first) = (file.path.display(), first.display());
-                    report.problems.push(format!("{path}: [schedule.{name}] is also in {first}; the first one counts"));
+                    report.problems.push(format!(
+                        "{path}: [schedule.{name}] is also in {first}; the first one counts"
+                    ));
                     continue;
                 }
                 seen.insert(name.clone(), file.path.clone());
                 if let Err(error) = self.apply_one(&caller, &name, &spec, file, &mut report).await {
-                    report.problems.push(format!("{}: [schedule.{name}] {error}", file.path.display()));
+                    report
+                        .problems
+                        .push(format!("{}: [schedule.{name}] {error}", file.path.display()));
                 }
             }
         }
@@ -91,7 +100,9 @@ impl Service {
     ) -> Result<(), ServiceError> {
         let existing = self.store.schedule_by_name(caller.uid, name)?;
         let whose = Whose {
-            id: existing.as_ref().map_or_else(|| self.new_id(), |loaded| loaded.schedule.id),
+            id: existing
+                .as_ref()
+                .map_or_else(|| self.new_id(), |loaded| loaded.schedule.id),
             owner: caller.uid,
             owner_name: caller.name.clone(),
             name: name.to_owned(),
@@ -104,12 +115,20 @@ impl Service {
                 report.created.push(name.to_owned());
             }
             Some(was) if was.schedule.origin == Origin::Api => {
-                return Err(ServiceError::new(ErrorCode::AlreadyExists, "a schedule of this name was added by command")
-                    .hint(format!("slothctl scheduler delete {name}, then reload")));
+                return Err(ServiceError::new(
+                    ErrorCode::AlreadyExists,
+                    "a schedule of this name was added by command",
+                )
+                .hint(format!("slothctl scheduler delete {name}, then reload")));
             }
             Some(was) => {
                 let keep_state = spec.enabled.is_none();
-                match self.change(caller, was, schedule, keep_state, true).await?.change.as_str() {
+                match self
+                    .change(caller, was, schedule, keep_state, true)
+                    .await?
+                    .change
+                    .as_str()
+                {
                     "unchanged" => report.unchanged += 1,
                     _ => report.updated.push(name.to_owned()),
                 }
@@ -119,7 +138,12 @@ impl Service {
     }
 
     /// Problems of these files, without changing anything.
-    pub fn check_files(host: &dyn crate::Host, owner: Uid, owner_name: &str, files: &[SourceFile]) -> Vec<String> {
+    pub fn check_files(
+        host: &dyn crate::Surroundings,
+        owner: Uid,
+        owner_name: &str,
+        files: &[SourceFile],
+    ) -> Vec<String> {
         let mut problems = Vec::new();
         for file in files {
             match parse(file) {
@@ -172,8 +196,14 @@ mod tests {
 
     #[test]
     fn a_problem_names_file_line_and_column() {
-        let file = SourceFile { path: "/etc/x.toml".into(), text: "[schedule.a]\ntrigger = \"@daily\"\ntimeuot = 3\n".to_owned() };
+        let file = SourceFile {
+            path: "/etc/x.toml".into(),
+            text: "[schedule.a]\ntrigger = \"@daily\"\ntimeuot = 3\n".to_owned(),
+        };
         let problem = parse(&file).expect_err("unknown field");
-        assert!(problem.starts_with("/etc/x.toml:3:1: unknown field `timeuot`"), "{problem}");
+        assert!(
+            problem.starts_with("/etc/x.toml:3:1: unknown field `timeuot`"),
+            "{problem}"
+        );
     }
 }

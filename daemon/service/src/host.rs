@@ -3,30 +3,34 @@
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
-use sloth_api::{BackupView, BackupVerifyReply, HealthCheck, LogPage, ReloadReply, Setting, SystemJob};
+use sloth_api::{BackupVerifyReply, BackupView, HealthCheck, LogPage, ReloadReply, Setting, SystemJob};
 use sloth_core::run::Run;
 use sloth_core::{Limits, Moment, Uid};
 
 use crate::ServiceError;
 
-/// The machine: clock, users, zones, files, settings.
-pub trait Host: Send + Sync + 'static {
+/// What a schedule is checked against.
+pub trait Surroundings: Send + Sync + 'static {
     /// Wall clock.
     fn now(&self) -> Moment;
-    /// Random bits for identities.
-    fn random(&self) -> u128;
     /// Login name of a user.
     fn user_name(&self, uid: Uid) -> Option<String>;
     /// Number of a user.
     fn user_id(&self, name: &str) -> Option<Uid>;
     /// Whether there is a group of this name.
     fn group_exists(&self, name: &str) -> bool;
-    /// Whether this user is in one of the groups that may do everything.
-    fn is_admin(&self, uid: Uid) -> bool;
     /// Zone of a name; `None`: of the system.
     fn zone(&self, name: Option<&str>) -> Option<TimeZone>;
     /// What of these limits the executor cannot enforce here, a sentence each.
     fn unenforceable(&self, limits: &Limits) -> Vec<String>;
+}
+
+/// The machine: clock, users, zones, files, settings.
+pub trait Host: Surroundings {
+    /// Random bits for identities.
+    fn random(&self) -> u128;
+    /// Whether this user is in one of the groups that may do everything.
+    fn is_admin(&self, uid: Uid) -> bool;
     /// A piece of the output of a run.
     fn output(&self, run: &Run, wish: &LogWish) -> Result<LogPage, ServiceError>;
     /// Deletes the output of a run; nothing when there is none.

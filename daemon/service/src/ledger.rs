@@ -2,9 +2,9 @@
 
 use sloth_api::{OccurrenceView, Page, RunBrief};
 use sloth_core::Moment;
+use sloth_core::machine::Loaded;
 use sloth_core::record::{Decision, Skip};
 use sloth_core::run::Run;
-use sloth_core::machine::Loaded;
 use sloth_store::{OccurrenceFilter, OccurrenceRow};
 
 use crate::show::{status_word, trigger_word};
@@ -36,7 +36,9 @@ impl Service {
         let zone = &loaded.schedule.zone;
         let now = self.host.now();
         let time = |field, text: &Option<String>| {
-            text.as_deref().map(|text| parse_time(field, text, zone, now, Span::Ago)).transpose()
+            text.as_deref()
+                .map(|text| parse_time(field, text, zone, now, Span::Ago))
+                .transpose()
         };
         let filter = OccurrenceFilter {
             since: time("from", &query.from)?,
@@ -46,11 +48,15 @@ impl Service {
         };
         let limit = query.limit.clamp(1, 1000);
         let rows = self.store.occurrences(loaded.schedule.id, &filter, limit)?;
-        let next_cursor = rows.last().filter(|_| rows.len() >= limit as usize).map(|row| {
-            format!("{}/{}", row.occurrence.due_at.micros(), row.occurrence.epoch)
-        });
+        let next_cursor = rows
+            .last()
+            .filter(|_| rows.len() >= limit as usize)
+            .map(|row| format!("{}/{}", row.occurrence.due_at.micros(), row.occurrence.epoch));
         let items: Result<_, _> = rows.iter().map(|row| self.occurrence_view(&loaded, row)).collect();
-        Ok(Page { items: items?, next_cursor })
+        Ok(Page {
+            items: items?,
+            next_cursor,
+        })
     }
 
     pub(crate) fn occurrence_view(&self, loaded: &Loaded, row: &OccurrenceRow) -> Result<OccurrenceView, ServiceError> {
@@ -89,14 +95,20 @@ fn brief(run: &Run, now: Moment) -> RunBrief {
         status: status_word(run.status).to_owned(),
         reason: run.reason.map(|reason| reason.as_str().to_owned()),
         started_at: run.started_at.map(Moment::rfc3339),
-        duration_ms: run.started_at.map(|start| (run.ended_at.unwrap_or(now).micros() - start.micros()).max(0) / 1000),
-        late_ms: run.started_at.map(|start| (start.micros() - run.due_at.micros()) as f64 / 1000.0),
+        duration_ms: run
+            .started_at
+            .map(|start| (run.ended_at.unwrap_or(now).micros() - start.micros()).max(0) / 1000),
+        late_ms: run
+            .started_at
+            .map(|start| (start.micros() - run.due_at.micros()) as f64 / 1000.0),
         exit_code: run.exit_code,
         attempts: run.attempts,
     }
 }
 
 fn read_cursor(text: &str) -> Result<(Moment, u32), ServiceError> {
-    let parts = text.split_once('/').and_then(|(us, epoch)| Some((Moment::from_micros(us.parse().ok()?), epoch.parse().ok()?)));
+    let parts = text
+        .split_once('/')
+        .and_then(|(us, epoch)| Some((Moment::from_micros(us.parse().ok()?), epoch.parse().ok()?)));
     parts.ok_or_else(|| ServiceError::field("cursor", "is not one that slothd gave out"))
 }

@@ -8,6 +8,7 @@ mod audit;
 mod daemon;
 mod database;
 mod error;
+mod explain;
 pub mod export;
 mod feed;
 mod fields;
@@ -16,7 +17,6 @@ mod health;
 mod host;
 pub mod import;
 mod importing;
-mod explain;
 mod ledger;
 mod locate;
 mod runs;
@@ -30,7 +30,7 @@ pub use access::Caller;
 pub use error::ServiceError;
 pub use feed::{EventQuery, event_view};
 pub use files::{FileReport, SourceFile};
-pub use host::{Host, LogWish};
+pub use host::{Host, LogWish, Surroundings};
 pub use ledger::OccurrenceQuery;
 pub use runs::RunQuery;
 pub use schedules::{ListQuery, Mode};
@@ -56,12 +56,28 @@ pub struct Service {
 impl Service {
     /// Puts store, engine and machine together.
     pub fn new(store: Store, engine: Handle, host: Arc<dyn Host>, hostname: &str) -> Self {
-        Service { store, engine, host, hostname: hostname.into(), turns: Arc::default() }
+        Service {
+            store,
+            engine,
+            host,
+            hostname: hostname.into(),
+            turns: Arc::default(),
+        }
     }
 
     /// The machine.
     pub fn host(&self) -> &dyn Host {
         &*self.host
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Handle {
+        &self.engine
+    }
+
+    /// When the daemon started.
+    pub fn started_at(&self) -> sloth_core::Moment {
+        self.host.process().1
     }
 
     /// The store, for streams of events.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value as Json};
 use sloth_api::{
-    DisableRequest, ErrorCode, NextInstant, Page, ScheduleChange, ScheduleSpec, ScheduleView, TriggerReply, TriggerRequest,
-    ValidateReply, ValidateRequest,
+    DisableRequest, ErrorCode, NextInstant, Page, ScheduleChange, ScheduleSpec, ScheduleView, TriggerReply,
+    TriggerRequest, ValidateReply, ValidateRequest,
 };
 use sloth_core::machine::{Answer, Loaded};
 use sloth_core::record::{Record, Severity, Value};
@@ -60,7 +60,9 @@ impl Service {
         let owner_name = self.host.user_name(owner).unwrap_or_else(|| caller.name.clone());
         let existing = self.store.schedule_by_name(owner, &bare)?;
         let whose = Whose {
-            id: existing.as_ref().map_or_else(|| self.new_id(), |loaded| loaded.schedule.id),
+            id: existing
+                .as_ref()
+                .map_or_else(|| self.new_id(), |loaded| loaded.schedule.id),
             owner,
             owner_name,
             name: bare.clone(),
@@ -69,14 +71,16 @@ impl Service {
         let schedule = build(&*self.host, whose, spec)?;
         match (existing, mode) {
             (None, _) => self.create(caller, schedule).await,
-            (Some(_), Mode::Create) => {
-                Err(ServiceError::new(ErrorCode::AlreadyExists, format!("there is a schedule {bare:?} already"))
-                    .hint("choose another name, use --replace, or change it with scheduler edit"))
-            }
+            (Some(_), Mode::Create) => Err(ServiceError::new(
+                ErrorCode::AlreadyExists,
+                format!("there is a schedule {bare:?} already"),
+            )
+            .hint("choose another name, use --replace, or change it with scheduler edit")),
             (Some(was), mode) => {
                 self.not_of_a_file(&was)?;
                 let keep_state = spec.enabled.is_none();
-                self.change(caller, was, schedule, keep_state, mode == Mode::IfChanged).await
+                self.change(caller, was, schedule, keep_state, mode == Mode::IfChanged)
+                    .await
             }
         }
     }
@@ -136,7 +140,9 @@ impl Service {
         let error = ServiceError::new(ErrorCode::Denied, format!("{what} needs an administrator"))
             .hint("leave user and group out to run as yourself")
             .with("permission", format!("run:as/{}", schedule.user));
-        Err(self.refuse(caller, &Action::new(action, "schedule", &schedule.name), error).await)
+        Err(self
+            .refuse(caller, &Action::new(action, "schedule", &schedule.name), error)
+            .await)
     }
 
     /// Chains must not form a circle, and only administrators follow others' schedules.
@@ -144,13 +150,29 @@ impl Service {
         if schedule.after.is_empty() {
             return Ok(());
         }
-        let full = |owner: &str, name: &str| if name.contains('/') { name.to_owned() } else { format!("{owner}/{name}") };
+        let full = |owner: &str, name: &str| {
+            if name.contains('/') {
+                name.to_owned()
+            } else {
+                format!("{owner}/{name}")
+            }
+        };
         if let Some(other) = schedule.after.keys().find(|name| {
-            name.split_once('/').is_some_and(|(user, _)| user != schedule.owner_name)
+            name.split_once('/')
+                .is_some_and(|(user, _)| user != schedule.owner_name)
         }) && !caller.admin
         {
-            let error = ServiceError::new(ErrorCode::Denied, format!("after: to follow {other} needs an administrator"));
-            return Err(self.refuse(caller, &Action::new("schedule:update", "schedule", &schedule.name), error).await);
+            let error = ServiceError::new(
+                ErrorCode::Denied,
+                format!("after: to follow {other} needs an administrator"),
+            );
+            return Err(self
+                .refuse(
+                    caller,
+                    &Action::new("schedule:update", "schedule", &schedule.name),
+                    error,
+                )
+                .await);
         }
         let mut edges: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for loaded in self.store.schedules_with_after()?.items {
@@ -161,13 +183,20 @@ impl Service {
             }
         }
         let me = full(&schedule.owner_name, &schedule.name);
-        let mut open: Vec<String> = schedule.after.keys().map(|name| full(&schedule.owner_name, name)).collect();
+        let mut open: Vec<String> = schedule
+            .after
+            .keys()
+            .map(|name| full(&schedule.owner_name, name))
+            .collect();
         let mut seen = BTreeSet::new();
         while let Some(name) = open.pop() {
             if name == me {
-                return Err(ServiceError::new(ErrorCode::CircularDependency, "after: the schedules would start each other for ever")
-                    .with("field", "after")
-                    .hint("remove one link of the circle"));
+                return Err(ServiceError::new(
+                    ErrorCode::CircularDependency,
+                    "after: the schedules would start each other for ever",
+                )
+                .with("field", "after")
+                .hint("remove one link of the circle"));
             }
             if seen.insert(name.clone()) {
                 open.extend(edges.get(&name).cloned().unwrap_or_default());
@@ -187,13 +216,17 @@ impl Service {
         let name = schedule.name.clone();
         let id = schedule.id;
         let notes = self.notes(caller, &schedule, "schedule:create", "schedule.created", "created");
-        let request = EditRequest { kind: EditKind::Create(Box::new(schedule)), notes };
+        let request = EditRequest {
+            kind: EditKind::Create(Box::new(schedule)),
+            notes,
+        };
         if let Err(error) = self.engine.edit(request).await {
             return Err(match ServiceError::from(error) {
-                conflict if conflict.code == ErrorCode::Conflict => {
-                    ServiceError::new(ErrorCode::AlreadyExists, format!("there is a schedule {name:?} already"))
-                        .hint("choose another name, use --replace, or change it with scheduler edit")
-                }
+                conflict if conflict.code == ErrorCode::Conflict => ServiceError::new(
+                    ErrorCode::AlreadyExists,
+                    format!("there is a schedule {name:?} already"),
+                )
+                .hint("choose another name, use --replace, or change it with scheduler edit"),
                 other => other,
             });
         }
@@ -216,7 +249,13 @@ impl Service {
             new.enabled = old.enabled.clone();
         }
         let same_line = match (&old.trigger, &mut new.trigger) {
-            (Trigger::Every { period: a, anchor: counted }, Trigger::Every { period: b, anchor }) if a == b && anchor.is_none() => {
+            (
+                Trigger::Every {
+                    period: a,
+                    anchor: counted,
+                },
+                Trigger::Every { period: b, anchor },
+            ) if a == b && anchor.is_none() => {
                 *anchor = *counted;
                 true
             }
@@ -227,7 +266,8 @@ impl Service {
             new.trigger_since = old.trigger_since;
             new.trigger_epoch = old.trigger_epoch;
         }
-        self.require_owner(caller, old.owner, Action::new("schedule:update", "schedule", &old.name)).await?;
+        self.require_owner(caller, old.owner, Action::new("schedule:update", "schedule", &old.name))
+            .await?;
         self.may_run_as(caller, old, "schedule:update").await?;
         self.may_run_as(caller, &new, "schedule:update").await?;
         self.check_chain(caller, &new).await?;
@@ -237,7 +277,16 @@ impl Service {
         let id = old.id;
         let notes = self.notes(caller, &new, "schedule:update", "schedule.updated", "changed");
         let was = Box::new(was);
-        self.engine.edit(EditRequest { kind: EditKind::Change { schedule: Box::new(new), new_trigger, was }, notes }).await?;
+        self.engine
+            .edit(EditRequest {
+                kind: EditKind::Change {
+                    schedule: Box::new(new),
+                    new_trigger,
+                    was,
+                },
+                notes,
+            })
+            .await?;
         self.change_of(id, "updated")
     }
 
@@ -250,14 +299,35 @@ impl Service {
 
     pub(crate) async fn delete_loaded(&self, caller: &Caller, loaded: Loaded) -> Result<ScheduleChange, ServiceError> {
         let view = self.view(&loaded)?;
-        let notes = self.notes(caller, &loaded.schedule, "schedule:delete", "schedule.deleted", "deleted");
-        self.engine.edit(EditRequest { kind: EditKind::Delete(loaded.schedule.id), notes }).await?;
-        Ok(ScheduleChange { change: "deleted".to_owned(), schedule: view, next: Vec::new() })
+        let notes = self.notes(
+            caller,
+            &loaded.schedule,
+            "schedule:delete",
+            "schedule.deleted",
+            "deleted",
+        );
+        self.engine
+            .edit(EditRequest {
+                kind: EditKind::Delete(loaded.schedule.id),
+                notes,
+            })
+            .await?;
+        Ok(ScheduleChange {
+            change: "deleted".to_owned(),
+            schedule: view,
+            next: Vec::new(),
+        })
     }
 
     /// Lets a schedule fire again.
     pub async fn enable(&self, caller: &Caller, name: &str) -> Result<ScheduleChange, ServiceError> {
-        self.switch(caller, name, Enabled::Yes, ("schedule:enable", "schedule.enabled", "enabled")).await
+        self.switch(
+            caller,
+            name,
+            Enabled::Yes,
+            ("schedule:enable", "schedule.enabled", "enabled"),
+        )
+        .await
     }
 
     /// Pauses a schedule: its instants are recorded as skipped.
@@ -269,13 +339,19 @@ impl Service {
     ) -> Result<ScheduleChange, ServiceError> {
         let now = self.host.now();
         let system = zone(&*self.host, None)?;
-        let until = request.until.map(|text| parse_time("until", &text, &system, now, Span::Ahead)).transpose()?;
+        let until = request
+            .until
+            .map(|text| parse_time("until", &text, &system, now, Span::Ahead))
+            .transpose()?;
         if until.is_some_and(|until| until <= now) {
-            return Err(ServiceError::field("until", "has passed").hint("give a time in the future, or a duration such as 2h"));
+            return Err(
+                ServiceError::field("until", "has passed").hint("give a time in the future, or a duration such as 2h")
+            );
         }
         let reason = request.reason.unwrap_or_else(|| format!("disabled by {}", caller.name));
         let words = ("schedule:disable", "schedule.disabled", "disabled");
-        self.switch(caller, name, Enabled::Paused { reason, until }, words).await
+        self.switch(caller, name, Enabled::Paused { reason, until }, words)
+            .await
     }
 
     async fn switch(
@@ -295,7 +371,11 @@ impl Service {
         let id = new.id;
         let notes = self.notes(caller, &new, action, event, word);
         let was = Box::new(was);
-        let kind = EditKind::Change { schedule: Box::new(new), new_trigger: false, was };
+        let kind = EditKind::Change {
+            schedule: Box::new(new),
+            new_trigger: false,
+            was,
+        };
         self.engine.edit(EditRequest { kind, notes }).await?;
         self.change_of(id, word)
     }
@@ -311,7 +391,12 @@ impl Service {
         let (trigger, word) = match request.by.as_deref() {
             Some("manual") => (RunTrigger::Manual, "manual"),
             None | Some("api") => (RunTrigger::Api, "api"),
-            Some(other) => return Err(ServiceError::field("by", format!("{other:?} is not one of manual, api"))),
+            Some(other) => {
+                return Err(ServiceError::field(
+                    "by",
+                    format!("{other:?} is not one of manual, api"),
+                ));
+            }
         };
         let body = format!("trigger {name} {word}");
         self.once(caller, key, &body, async || {
@@ -324,7 +409,10 @@ impl Service {
                 match answer.map_err(ServiceError::from) {
                     Ok(Answer::Run { run, queued }) => {
                         let status = if queued { "queued" } else { "starting" };
-                        return Ok(TriggerReply { run_id: run.to_string(), status: status.to_owned() });
+                        return Ok(TriggerReply {
+                            run_id: run.to_string(),
+                            status: status.to_owned(),
+                        });
                     }
                     Ok(Answer::Cancelling { .. }) => break,
                     // The schedule was changed between reading and asking; that is soon over.
@@ -332,11 +420,16 @@ impl Service {
                         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
                     }
                     Err(error) => {
-                        return Err(self.refuse(caller, &Action::new("run:create", "schedule", name), error).await);
+                        return Err(self
+                            .refuse(caller, &Action::new("run:create", "schedule", name), error)
+                            .await);
                     }
                 }
             }
-            Err(ServiceError::new(ErrorCode::StaleVersion, format!("{name} is being changed all the time")))
+            Err(ServiceError::new(
+                ErrorCode::StaleVersion,
+                format!("{name} is being changed all the time"),
+            ))
         })
         .await
     }
@@ -370,7 +463,10 @@ impl Service {
     }
 
     fn change_of(&self, id: ScheduleId, change: &str) -> Result<ScheduleChange, ServiceError> {
-        let loaded = self.store.schedule(id)?.ok_or_else(|| ServiceError::not_found(format_args!("schedule {id}")))?;
+        let loaded = self
+            .store
+            .schedule(id)?
+            .ok_or_else(|| ServiceError::not_found(format_args!("schedule {id}")))?;
         let schedule = self.view(&loaded)?;
         let s = &loaded.schedule;
         let trigger = self.present_trigger(s)?;
@@ -378,7 +474,11 @@ impl Service {
             None => next_instants(&trigger, &s.zone, self.host.now(), 3),
             Some(_) => Vec::new(),
         };
-        Ok(ScheduleChange { change: change.to_owned(), schedule, next })
+        Ok(ScheduleChange {
+            change: change.to_owned(),
+            schedule,
+            next,
+        })
     }
 
     /// The trigger with the anchor of the present clock epoch.
@@ -388,7 +488,12 @@ impl Service {
         }
         let epochs = self.store.clock_epochs()?;
         let epoch = epochs.last().map_or(0, |epoch| epoch.epoch);
-        Ok(sloth_core::ledger::trigger_in_epoch(&schedule.trigger, schedule.trigger_epoch, epoch, &epochs))
+        Ok(sloth_core::ledger::trigger_in_epoch(
+            &schedule.trigger,
+            schedule.trigger_epoch,
+            epoch,
+            &epochs,
+        ))
     }
 
     pub(crate) fn view(&self, loaded: &Loaded) -> Result<ScheduleView, ServiceError> {
@@ -407,7 +512,8 @@ impl Service {
     /// A page of schedules.
     pub async fn list(&self, caller: &Caller, query: &ListQuery) -> Result<Page<ScheduleView>, ServiceError> {
         if query.all_users {
-            self.require_admin(caller, Action::new("schedule:list", "schedule", "*")).await?;
+            self.require_admin(caller, Action::new("schedule:list", "schedule", "*"))
+                .await?;
         }
         let after = query.cursor.as_deref().map(read_cursor).transpose()?;
         let filter = ScheduleFilter {
@@ -422,7 +528,10 @@ impl Service {
             tracing::error!(%broken, "a schedule cannot be read");
         }
         let items: Result<_, _> = list.items.iter().map(|loaded| self.view(loaded)).collect();
-        Ok(Page { items: items?, next_cursor: list.next.map(|(uid, name)| format!("{uid}/{name}")) })
+        Ok(Page {
+            items: items?,
+            next_cursor: list.next.map(|(uid, name)| format!("{uid}/{name}")),
+        })
     }
 
     /// The next instants of a schedule.
@@ -463,18 +572,27 @@ impl Service {
         let now = self.host.now();
         let trigger = trigger.with_anchor(now);
         let (kind, remarks) = match trigger.kind() {
-            TriggerKind::Fixed => ("fixed", vec![
-                "when the clock goes forward over an instant, it is made up right after the gap; when it goes back, only the first pass counts",
-                "missed instants: the latest is made up (catch_up = latest)",
-            ]),
-            TriggerKind::Interval => ("interval", vec![
-                "keeps its real cadence over clock changes: what falls into a gap does not exist, both passes of a repeated hour count",
-                "missed instants are not made up (catch_up = none)",
-            ]),
-            TriggerKind::Anchored => ("anchored", vec![
-                "what falls into a gap of the clock is made up once right after it; both passes of a repeated hour count",
-                "missed instants are not made up (catch_up = none)",
-            ]),
+            TriggerKind::Fixed => (
+                "fixed",
+                vec![
+                    "when the clock goes forward over an instant, it is made up right after the gap; when it goes back, only the first pass counts",
+                    "missed instants: the latest is made up (catch_up = latest)",
+                ],
+            ),
+            TriggerKind::Interval => (
+                "interval",
+                vec![
+                    "keeps its real cadence over clock changes: what falls into a gap does not exist, both passes of a repeated hour count",
+                    "missed instants are not made up (catch_up = none)",
+                ],
+            ),
+            TriggerKind::Anchored => (
+                "anchored",
+                vec![
+                    "what falls into a gap of the clock is made up once right after it; both passes of a repeated hour count",
+                    "missed instants are not made up (catch_up = none)",
+                ],
+            ),
             TriggerKind::Single => ("single", vec!["has no instants of its own to compute"]),
         };
         Ok(ValidateReply {
@@ -487,10 +605,15 @@ impl Service {
 
     /// All schedules of the caller (or, for administrators, of everybody) in a form to write to a file.
     pub async fn export(&self, caller: &Caller, format: &str, all_users: bool) -> Result<String, ServiceError> {
-        let mut query = ListQuery { all_users, limit: 1000, ..ListQuery::default() };
+        let mut query = ListQuery {
+            all_users,
+            limit: 1000,
+            ..ListQuery::default()
+        };
         let mut specs = Vec::new();
         if all_users {
-            self.require_admin(caller, Action::new("schedule:list", "schedule", "*")).await?;
+            self.require_admin(caller, Action::new("schedule:list", "schedule", "*"))
+                .await?;
         }
         loop {
             let filter = ScheduleFilter {
@@ -500,7 +623,10 @@ impl Service {
             };
             let list = self.store.schedules(&filter, 1000)?;
             for loaded in &list.items {
-                specs.push((loaded.schedule.name.clone(), minimal_spec(&*self.host, &loaded.schedule)?));
+                specs.push((
+                    loaded.schedule.name.clone(),
+                    minimal_spec(&*self.host, &loaded.schedule)?,
+                ));
             }
             match list.next {
                 Some((uid, name)) => query.cursor = Some(format!("{uid}/{name}")),
@@ -510,7 +636,10 @@ impl Service {
         match format {
             "toml" => Ok(crate::export::to_toml(&specs)),
             "crontab" => Ok(crate::export::to_crontab(&specs)),
-            other => Err(ServiceError::field("format", format!("{other:?} is not one of toml, crontab"))),
+            other => Err(ServiceError::field(
+                "format",
+                format!("{other:?} is not one of toml, crontab"),
+            )),
         }
     }
 }
@@ -523,7 +652,9 @@ fn check_count(n: usize) -> Result<usize, ServiceError> {
 }
 
 fn read_cursor(text: &str) -> Result<(Uid, String), ServiceError> {
-    let parts = text.split_once('/').and_then(|(uid, name)| Some((Uid(uid.parse().ok()?), name.to_owned())));
+    let parts = text
+        .split_once('/')
+        .and_then(|(uid, name)| Some((Uid(uid.parse().ok()?), name.to_owned())));
     parts.ok_or_else(|| ServiceError::field("cursor", "is not one that slothd gave out"))
 }
 
@@ -558,4 +689,3 @@ fn merge(target: &mut Map<String, Json>, patch: Map<String, Json>) {
         }
     }
 }
-

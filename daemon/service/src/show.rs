@@ -6,15 +6,15 @@ use sloth_api::{
     AttemptView, KeepSpec, LastRun, LimitsSpec, NextInstant, PausedView, Quantity, RetriesSpec, RetriesTable, RunView,
     ScheduleSpec, ScheduleView, TaskView,
 };
+use sloth_core::machine::Loaded;
 use sloth_core::run::{Attempt, Outcome, Run, RunStatus, RunTrigger};
 use sloth_core::trigger::Trigger;
 use sloth_core::{Action, Enabled, Moment, Origin, Schedule, trigger, units};
-use sloth_core::machine::Loaded;
 use sloth_store::Task;
 
 use crate::fields::{BACKOFFS, CATCH_UPS, CONDITIONS, JITTER_MODES, OVERLAPS, Whose, build};
 use crate::time_text::local;
-use crate::{Host, ServiceError};
+use crate::{ServiceError, Surroundings};
 
 fn word<T: PartialEq>(all: &[(&'static str, T)], value: &T) -> Option<String> {
     all.iter().find(|(_, v)| v == value).map(|(word, _)| (*word).to_owned())
@@ -35,7 +35,9 @@ pub fn full_spec(schedule: &Schedule) -> ScheduleSpec {
         Action::Shell(text) => (None, Some(text.clone())),
     };
     let anchor = match &schedule.trigger {
-        Trigger::Every { anchor: Some(anchor), .. } => Some(anchor.rfc3339()),
+        Trigger::Every {
+            anchor: Some(anchor), ..
+        } => Some(anchor.rfc3339()),
         _ => None,
     };
     let (retries, limits) = (&schedule.retries, &schedule.limits);
@@ -75,7 +77,9 @@ pub fn full_spec(schedule: &Schedule) -> ScheduleSpec {
         })),
         retry_lost: Some(schedule.retry_lost),
         limits: Some(LimitsSpec {
-            cpu: limits.cpu_millis.map(|millis| Quantity::Text(units::format_cpu(millis))),
+            cpu: limits
+                .cpu_millis
+                .map(|millis| Quantity::Text(units::format_cpu(millis))),
             memory: limits.memory_bytes.and_then(bytes),
             io_weight: limits.io_weight,
             nofile: limits.nofile,
@@ -85,9 +89,16 @@ pub fn full_spec(schedule: &Schedule) -> ScheduleSpec {
         success_codes: Some(schedule.success_codes.clone()),
         pause_after_failures: schedule.pause_after_failures,
         after: Some(
-            schedule.after.iter().map(|(name, when)| (name.clone(), word(CONDITIONS, when).unwrap_or_default())).collect(),
+            schedule
+                .after
+                .iter()
+                .map(|(name, when)| (name.clone(), word(CONDITIONS, when).unwrap_or_default()))
+                .collect(),
         ),
-        keep: Some(KeepSpec { runs: Some(schedule.keep.runs), age: span(schedule.keep.age) }),
+        keep: Some(KeepSpec {
+            runs: Some(schedule.keep.runs),
+            age: span(schedule.keep.age),
+        }),
         sandbox: Some("none".to_owned()),
         output_limit: bytes(schedule.output_limit),
         journal: Some(schedule.journal),
@@ -97,7 +108,7 @@ pub fn full_spec(schedule: &Schedule) -> ScheduleSpec {
 }
 
 /// The fields that differ from their defaults: what a user has to write to get this schedule.
-pub fn minimal_spec(host: &dyn Host, schedule: &Schedule) -> Result<ScheduleSpec, ServiceError> {
+pub fn minimal_spec(host: &dyn Surroundings, schedule: &Schedule) -> Result<ScheduleSpec, ServiceError> {
     let full = full_spec(schedule);
     let bare = ScheduleSpec {
         trigger: full.trigger.clone(),
@@ -114,7 +125,9 @@ pub fn minimal_spec(host: &dyn Host, schedule: &Schedule) -> Result<ScheduleSpec
         origin: schedule.origin.clone(),
     };
     let mut reference = full_spec(&build(host, whose, &bare)?);
-    if let Trigger::Every { anchor: Some(anchor), .. } = &schedule.trigger
+    if let Trigger::Every {
+        anchor: Some(anchor), ..
+    } = &schedule.trigger
         && *anchor == schedule.trigger_since
     {
         reference.anchor.clone_from(&full.anchor);
@@ -149,14 +162,15 @@ pub(crate) fn to_map(spec: &ScheduleSpec) -> Map<String, Value> {
 }
 
 /// A schedule and its state.
-pub fn schedule_view(host: &dyn Host, loaded: &Loaded, open: (u32, u32), next: Option<Moment>) -> ScheduleView {
+pub fn schedule_view(host: &dyn Surroundings, loaded: &Loaded, open: (u32, u32), next: Option<Moment>) -> ScheduleView {
     let schedule = &loaded.schedule;
     let stats = &loaded.stats;
     let now = host.now();
     let paused = match &schedule.enabled {
-        Enabled::Paused { reason, until } if until.is_none_or(|until| until > now) => {
-            Some(PausedView { reason: reason.clone(), until: until.map(Moment::rfc3339) })
-        }
+        Enabled::Paused { reason, until } if until.is_none_or(|until| until > now) => Some(PausedView {
+            reason: reason.clone(),
+            until: until.map(Moment::rfc3339),
+        }),
         _ => None,
     };
     let mut spec = to_map(&full_spec(schedule));
@@ -241,7 +255,9 @@ pub(crate) fn run_trigger_word(trigger: RunTrigger) -> &'static str {
 
 /// A run.
 pub fn run_view(run: &Run, owner: String, host: &str, now: Moment) -> RunView {
-    let duration = run.started_at.map(|start| (run.ended_at.unwrap_or(now).micros() - start.micros()).max(0) / 1000);
+    let duration = run
+        .started_at
+        .map(|start| (run.ended_at.unwrap_or(now).micros() - start.micros()).max(0) / 1000);
     RunView {
         id: run.id.to_string(),
         schedule: run.schedule_name.clone(),
@@ -280,7 +296,14 @@ pub fn run_view(run: &Run, owner: String, host: &str, now: Moment) -> RunView {
 /// The tasks of a run with their attempts.
 pub(crate) fn task_views(tasks: Vec<Task>, attempts: Vec<Attempt>) -> Vec<TaskView> {
     let attempts: Vec<AttemptView> = attempts.iter().map(attempt_view).collect();
-    tasks.into_iter().map(|task| TaskView { name: task.name, status: task.status, attempts: attempts.clone() }).collect()
+    tasks
+        .into_iter()
+        .map(|task| TaskView {
+            name: task.name,
+            status: task.status,
+            attempts: attempts.clone(),
+        })
+        .collect()
 }
 
 fn attempt_view(attempt: &Attempt) -> AttemptView {

@@ -49,7 +49,9 @@ pub(crate) fn ok<T: Serialize>(result: Result<T, ServiceError>) -> Answer<T> {
 pub(crate) async fn identify(mut request: Request, next: Next) -> Response {
     let sent = request.headers().get(&HEADER).and_then(|value| value.to_str().ok());
     let id = sent
-        .filter(|id| (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'))
+        .filter(|id| {
+            (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        })
         .map_or_else(new_id, str::to_owned);
     request.extensions_mut().insert(RequestId(id.clone()));
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
@@ -84,7 +86,9 @@ fn body(error: ServiceError, id: &str) -> ErrorBody {
 fn new_id() -> String {
     use std::sync::atomic::{AtomicU64, Ordering};
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     format!("r-{:x}-{:x}", now.as_micros(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
@@ -99,7 +103,10 @@ pub(crate) async fn no_route(request: Request) -> Refused {
 /// A route, but not with this method.
 pub(crate) async fn no_method(request: Request) -> Refused {
     let path: String = request.uri().path().chars().take(200).collect();
-    ServiceError::new(ErrorCode::NotSupported, format!("{} is not possible at {path:?}", request.method()))
-        .hint("the routes are in /api/v1/openapi.json")
-        .into()
+    ServiceError::new(
+        ErrorCode::NotSupported,
+        format!("{} is not possible at {path:?}", request.method()),
+    )
+    .hint("the routes are in /api/v1/openapi.json")
+    .into()
 }

@@ -51,7 +51,11 @@ pub(crate) async fn db_status(State(door): State<Door>, Who(who): Who) -> Answer
     ok(door.service.db_status(&who).await)
 }
 
-pub(crate) async fn db_query(State(door): State<Door>, Who(who): Who, Body(q): Body<QueryRequest>) -> Answer<QueryReply> {
+pub(crate) async fn db_query(
+    State(door): State<Door>,
+    Who(who): Who,
+    Body(q): Body<QueryRequest>,
+) -> Answer<QueryReply> {
     ok(door.service.db_query(&who, &q.sql).await)
 }
 
@@ -91,7 +95,11 @@ pub(crate) async fn backup_restore(State(door): State<Door>, Who(who): Who, Body
 }
 
 pub(crate) async fn backup_delete(State(door): State<Door>, Who(who): Who, Path(id): Path<String>) -> Answer<Value> {
-    ok(door.service.backup_delete(&who, &id).await.map(|()| json!({"deleted": id})))
+    ok(door
+        .service
+        .backup_delete(&who, &id)
+        .await
+        .map(|()| json!({"deleted": id})))
 }
 
 pub(crate) async fn openapi_document(Who(_): Who) -> Answer<Value> {

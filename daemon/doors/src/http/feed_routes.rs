@@ -42,7 +42,12 @@ impl Default for Events {
 
 pub(crate) async fn list(State(door): State<Door>, Who(who): Who, Query(q): Query<Events>) -> Answer<Page<Event>> {
     let query = EventQuery {
-        types: q.r#type.iter().flat_map(|types| types.split(',')).map(str::to_owned).collect(),
+        types: q
+            .r#type
+            .iter()
+            .flat_map(|types| types.split(','))
+            .map(str::to_owned)
+            .collect(),
         severity: q.severity,
         run: q.run,
         since: q.since,
@@ -76,8 +81,10 @@ pub(crate) async fn stream(
     Query(q): Query<Stream>,
 ) -> Response {
     let Some(topics) = q.topics else {
-        return Refused(ServiceError::field("topics", "is missing").hint("events, events:run.*, runs, runs/ID, schedules"))
-            .into_response();
+        return Refused(
+            ServiceError::field("topics", "is missing").hint("events, events:run.*, runs, runs/ID, schedules"),
+        )
+        .into_response();
     };
     let after = streams::last_event_id(&headers).or(q.after);
     match streams::events(door, who, &topics, after).await {
@@ -98,11 +105,20 @@ pub(crate) struct Audit {
 
 impl Default for Audit {
     fn default() -> Self {
-        Audit { user: None, action: None, since: None, limit: 100, cursor: None }
+        Audit {
+            user: None,
+            action: None,
+            since: None,
+            limit: 100,
+            cursor: None,
+        }
     }
 }
 
 pub(crate) async fn audit(State(door): State<Door>, Who(who): Who, Query(q): Query<Audit>) -> Answer<Page<AuditEntry>> {
     let page = (q.limit, q.cursor.as_deref());
-    ok(door.service.audit_list(&who, q.user.as_deref(), q.action, q.since.as_deref(), page).await)
+    ok(door
+        .service
+        .audit_list(&who, q.user.as_deref(), q.action, q.since.as_deref(), page)
+        .await)
 }

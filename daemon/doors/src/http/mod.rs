@@ -36,8 +36,14 @@ pub struct Door {
 }
 
 /// Serves until `stop` is ready, then lets what is being answered finish.
-pub async fn serve(listener: UnixListener, door: Door, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+pub async fn serve(
+    listener: UnixListener,
+    door: Door,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
     let router = routes::router(door);
     let service = router.into_make_service_with_connect_info::<peer::Peer>();
-    axum::serve(peer::Limited::new(listener), service).with_graceful_shutdown(stop).await
+    axum::serve(peer::Limited::new(listener), service)
+        .with_graceful_shutdown(stop)
+        .await
 }

@@ -21,7 +21,10 @@ impl FromRequestParts<Door> for Who {
         let id = parts.extensions.get::<RequestId>().cloned().unwrap_or_default();
         let uid = parts.extensions.get::<ConnectInfo<Peer>>().and_then(|info| info.0.uid);
         let uid = uid.ok_or_else(|| {
-            ServiceError::new(ErrorCode::Unauthenticated, "the kernel does not tell who is at the other end of the socket")
+            ServiceError::new(
+                ErrorCode::Unauthenticated,
+                "the kernel does not tell who is at the other end of the socket",
+            )
         })?;
         Ok(Who(Caller::from_peer(door.service.host(), uid, id.0)))
     }
@@ -37,7 +40,9 @@ impl<T: DeserializeOwned> FromRequestParts<Door> for Query<T> {
         let query = parts.uri.query().unwrap_or("");
         serde_urlencoded::from_str(query).map(Query).map_err(|error| {
             let message = format!("query: {error}");
-            ServiceError::new(ErrorCode::InvalidArgument, message).hint("see /api/v1/openapi.json").into()
+            ServiceError::new(ErrorCode::InvalidArgument, message)
+                .hint("see /api/v1/openapi.json")
+                .into()
         })
     }
 }

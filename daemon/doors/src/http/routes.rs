@@ -34,8 +34,6 @@ fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
 
-const LIST: &[(&str, &str)] = &[("limit", "rows, 1 to 1000, default 100"), ("cursor", "next_cursor of the page before")];
-
 macro_rules! routes {
     ($( $method:ident $path:literal $handler:path, $summary:literal
         $(, query [$($query:tt)*])? $(, body $body:ty)? $(, reply $reply:ty)? $(, status $status:literal)? ;)*) => {
@@ -57,7 +55,6 @@ macro_rules! routes {
     (@name patch) => { "PATCH" };
     (@name delete) => { "DELETE" };
     (@query) => { &[] };
-    (@query LIST) => { LIST };
     (@query $($name:literal $text:literal),*) => { &[$(($name, $text)),*] };
     (@schema) => { None };
     (@schema $type:ty) => { Some(schema::<$type>) };

@@ -7,9 +7,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use sloth_api::{
-    AuditReport, DisableRequest, ErrorCode, Explanation, ImportReport, ImportRequest, NextInstant, OccurrenceView, Page,
-    PauseAllRequest, ScheduleChange, ScheduleSpec, ScheduleView, SwitchReply, SystemJob, TriggerReply, TriggerRequest,
-    ValidateReply, ValidateRequest,
+    AuditReport, DisableRequest, ErrorCode, Explanation, ImportReport, ImportRequest, NextInstant, OccurrenceView,
+    Page, PauseAllRequest, ScheduleChange, ScheduleSpec, ScheduleView, SwitchReply, SystemJob, TriggerReply,
+    TriggerRequest, ValidateReply, ValidateRequest,
 };
 use sloth_service::{ListQuery, Mode, OccurrenceQuery, ServiceError};
 
@@ -29,12 +29,24 @@ pub(crate) struct List {
 
 impl Default for List {
     fn default() -> Self {
-        List { all_users: false, tag: None, failed: false, limit: 100, cursor: None }
+        List {
+            all_users: false,
+            tag: None,
+            failed: false,
+            limit: 100,
+            cursor: None,
+        }
     }
 }
 
 pub(crate) async fn list(State(door): State<Door>, Who(who): Who, Query(q): Query<List>) -> Answer<Page<ScheduleView>> {
-    let query = ListQuery { all_users: q.all_users, tag: q.tag, failed: q.failed, limit: q.limit, cursor: q.cursor };
+    let query = ListQuery {
+        all_users: q.all_users,
+        tag: q.tag,
+        failed: q.failed,
+        limit: q.limit,
+        cursor: q.cursor,
+    };
     ok(door.service.list(&who, &query).await)
 }
 
@@ -89,11 +101,19 @@ pub(crate) async fn show(State(door): State<Door>, Who(who): Who, Path(name): Pa
     ok(door.service.show(&who, &name).await)
 }
 
-pub(crate) async fn delete(State(door): State<Door>, Who(who): Who, Path(name): Path<String>) -> Answer<ScheduleChange> {
+pub(crate) async fn delete(
+    State(door): State<Door>,
+    Who(who): Who,
+    Path(name): Path<String>,
+) -> Answer<ScheduleChange> {
     ok(door.service.delete(&who, &name).await)
 }
 
-pub(crate) async fn enable(State(door): State<Door>, Who(who): Who, Path(name): Path<String>) -> Answer<ScheduleChange> {
+pub(crate) async fn enable(
+    State(door): State<Door>,
+    Who(who): Who,
+    Path(name): Path<String>,
+) -> Answer<ScheduleChange> {
     ok(door.service.enable(&who, &name).await)
 }
 
@@ -117,7 +137,11 @@ pub(crate) async fn trigger(
         None => None,
         Some(Ok(key)) => Some(key),
         Some(Err(_)) => {
-            return Refused(ServiceError::field("Idempotency-Key", "must be 1 to 200 printable characters")).into_response();
+            return Refused(ServiceError::field(
+                "Idempotency-Key",
+                "must be 1 to 200 printable characters",
+            ))
+            .into_response();
         }
     };
     match door.service.trigger(&who, &name, &request, key).await {
@@ -162,7 +186,11 @@ fn ten() -> usize {
     10
 }
 
-pub(crate) async fn next_of(State(door): State<Door>, Who(_): Who, Query(q): Query<NextOf>) -> Answer<Vec<NextInstant>> {
+pub(crate) async fn next_of(
+    State(door): State<Door>,
+    Who(_): Who,
+    Query(q): Query<NextOf>,
+) -> Answer<Vec<NextInstant>> {
     ok(door.service.next_of(&q.expr, q.tz.as_deref(), q.n, q.from.as_deref()))
 }
 
@@ -177,7 +205,12 @@ pub(crate) struct Occurrences {
 
 impl Default for Occurrences {
     fn default() -> Self {
-        Occurrences { from: None, to: None, limit: 100, cursor: None }
+        Occurrences {
+            from: None,
+            to: None,
+            limit: 100,
+            cursor: None,
+        }
     }
 }
 
@@ -187,7 +220,12 @@ pub(crate) async fn occurrences(
     Path(name): Path<String>,
     Query(q): Query<Occurrences>,
 ) -> Answer<Page<OccurrenceView>> {
-    let query = OccurrenceQuery { from: q.from, to: q.to, limit: q.limit, cursor: q.cursor };
+    let query = OccurrenceQuery {
+        from: q.from,
+        to: q.to,
+        limit: q.limit,
+        cursor: q.cursor,
+    };
     ok(door.service.occurrences(&who, &name, &query).await)
 }
 
@@ -238,7 +276,11 @@ fn toml() -> String {
     "toml".to_owned()
 }
 
-pub(crate) async fn export(State(door): State<Door>, Who(who): Who, Query(q): Query<Export>) -> Result<String, Refused> {
+pub(crate) async fn export(
+    State(door): State<Door>,
+    Who(who): Who,
+    Query(q): Query<Export>,
+) -> Result<String, Refused> {
     Ok(door.service.export(&who, &q.format, q.all_users).await?)
 }
 

@@ -1,0 +1,366 @@
+//! The life of the daemon: settings → store → recovery → engine → door → ready, and back.
+
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use sloth_core::record::Value;
+use sloth_doors::http::{Door, serve};
+use sloth_engine::{Engine, Fatal, Handle, Settings as EngineSettings};
+use sloth_exec::ProcessExecutor;
+use sloth_service::Service;
+use sloth_store::{Check, OpenError, OpenOptions, Opened, Store};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::arguments::Arguments;
+use crate::clock::WallAlarm;
+use crate::housekeeping::{Clockwork, CronClockwork, Jobs, Work};
+use crate::logging::Level;
+use crate::machine::{Live, Machine, Wish};
+use crate::places::Places;
+use crate::ports::RealPorts;
+use crate::settings::{Merged, Settings};
+use crate::{clock, logging, machine, notify, reload, restore, setup};
+
+/// Something failed.
+pub const EXIT_FAILED: u8 = 1;
+/// Memory and disk contradict each other (`EX_SOFTWARE`); a restart recovers from the disk.
+pub const EXIT_CONTRADICTION: u8 = 70;
+/// Another slothd runs (`EX_TEMPFAIL`).
+pub const EXIT_RUNNING: u8 = 75;
+/// Somebody has to repair something first (`EX_CONFIG`).
+pub const EXIT_CONFIG: u8 = 78;
+
+/// How long what is being answered may take at the stop.
+const DOOR_STOP: Duration = Duration::from_secs(5);
+/// How long the engine may take to write what is pending.
+const ENGINE_STOP: Duration = Duration::from_secs(15);
+
+/// How the daemon ended.
+enum End {
+    Stopped,
+    Restore(String),
+    Contradiction,
+    Failed(String),
+}
+
+/// Runs the daemon until it is told to stop.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    match start(arguments) {
+        Ok(code) => code,
+        Err((code, problem)) => {
+            eprintln!("slothd: {problem}");
+            notify::status(&problem);
+            ExitCode::from(code)
+        }
+    }
+}
+
+type Failure = (u8, String);
+
+fn start(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let config = |problem: String| (EXIT_CONFIG, problem);
+    let failed = |problem: String| (EXIT_FAILED, problem);
+    let places = Places::of(arguments).map_err(config)?;
+    setup::private_dir(&places.data, 0o700)
+        .map_err(|error| failed(format!("{}: cannot be made: {error}", places.data.display())))?;
+    let merged = Merged::read(&places);
+    let settings = merged
+        .validate()
+        .map_err(|problems| config(problems.join("\nslothd: ")))?;
+    let level = logging::start(&settings);
+    let (store, opened) = open_store(&places, &settings)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(16)
+        .thread_keep_alive(Duration::from_secs(2))
+        .enable_all()
+        .build()
+        .map_err(|error| failed(format!("cannot start: {error}")))?;
+    let end = runtime.block_on(live(
+        places.clone(),
+        Live { settings, merged },
+        store.clone(),
+        opened,
+        level,
+    ));
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    store.close();
+    drop(store);
+    match end {
+        End::Stopped => Ok(ExitCode::SUCCESS),
+        End::Contradiction => Ok(ExitCode::from(EXIT_CONTRADICTION)),
+        End::Failed(problem) => Err((EXIT_FAILED, problem)),
+        End::Restore(source) => Err(restore_and_restart(&places, &source)),
+    }
+}
+
+/// Comes back only when it fails: on success this process becomes the new daemon.
+fn restore_and_restart(places: &Places, source: &str) -> Failure {
+    match restore::restore(places, source) {
+        Ok(message) => eprintln!("slothd: {message}"),
+        Err(problem) => eprintln!("slothd: {source} could not be restored, the old database stays: {problem}"),
+    }
+    let Ok(exe) = std::env::current_exe() else {
+        return (EXIT_FAILED, "cannot find the program to start again".to_owned());
+    };
+    let error = Command::new(exe).args(std::env::args_os().skip(1)).exec();
+    (EXIT_FAILED, format!("cannot start again: {error}"))
+}
+
+fn open_store(places: &Places, settings: &Settings) -> Result<(Store, Opened), Failure> {
+    let options = OpenOptions {
+        backups: settings.backup_dir.clone(),
+        zones: Arc::new(machine::zone),
+        clock: Arc::new(clock::now),
+        host: Some(setup::hostname().to_string()),
+        ..OpenOptions::default()
+    };
+    Store::open(&places.database(), options).map_err(|error| {
+        let code = match &error {
+            OpenError::AlreadyRunning { .. } => EXIT_RUNNING,
+            error if error.is_config() => EXIT_CONFIG,
+            _ => EXIT_FAILED,
+        };
+        (code, format!("{}: {error}", error.code()))
+    })
+}
+
+/// Everything that happens inside the runtime.
+async fn live(places: Places, live: Live, store: Store, opened: Opened, level: Level) -> End {
+    let boot_id = setup::boot_id();
+    let recovered = match setup::recovered(&store, &boot_id) {
+        Ok(recovered) => recovered,
+        Err(error) => return End::Failed(format!("cannot read the state: {error}")),
+    };
+    let going = recovered.open_runs.len();
+    let program = setup::exec_program();
+    let (executor, reports) = ProcessExecutor::start(places.data.clone(), places.exec_socket.clone(), program);
+    let (ports, carry) = RealPorts::new(store.clone(), executor);
+    let mut seed = [0; 16];
+    if let Err(error) = getrandom::fill(&mut seed) {
+        return End::Failed(format!("no random numbers: {error}"));
+    }
+    let seed = u128::from_be_bytes(seed);
+    let config = sloth_core::machine::Config {
+        max_running: live.settings.max_running,
+        horizon: live.settings.horizon,
+        catch_up_spread: live.settings.catch_up_spread,
+        refill_max: 20_000,
+        late_grace: Duration::from_secs(2),
+        host: setup::hostname().to_string(),
+        boot_id,
+        booted_at: setup::booted_at(),
+        seed: seed as u64,
+    };
+    let maintenance = recovered.quiesced.clone();
+    let (engine, handle) = Engine::new(ports, EngineSettings { config, recovered }, reports);
+    *handle.published.quiesced.lock().unwrap_or_else(|e| e.into_inner()) = maintenance;
+    let alarm = match WallAlarm::new() {
+        Ok(alarm) => alarm,
+        Err(error) => return End::Failed(format!("no timer: {error}")),
+    };
+    let mut tasks: JoinSet<Result<(), Fatal>> = JoinSet::new();
+    let carrier = tasks.spawn(async move {
+        carry.await;
+        Ok(())
+    });
+    tasks.spawn(engine.run(alarm));
+    let end = serve_until_stopped(
+        places,
+        live,
+        store,
+        opened,
+        level,
+        handle.clone(),
+        seed,
+        going,
+        &mut tasks,
+        carrier.id(),
+    )
+    .await;
+    notify::tell(&[NotifyState::Stopping]);
+    if tokio::time::timeout(ENGINE_STOP, handle.stop()).await.is_err() {
+        tracing::error!("what was pending could not be written in time; it is recovered at the next start");
+    }
+    tasks.shutdown().await;
+    end
+}
+
+#[allow(clippy::too_many_arguments)]
+async fn serve_until_stopped(
+    places: Places,
+    live: Live,
+    store: Store,
+    opened: Opened,
+    level: Level,
+    engine: Handle,
+    seed: u128,
+    going: usize,
+    tasks: &mut JoinSet<Result<(), Fatal>>,
+    carrier: tokio::task::Id,
+) -> End {
+    let (wishes, mut wished) = mpsc::channel(16);
+    let jobs = Arc::new(Jobs::default());
+    let (listener, socket) = match setup::bind(&places, &live.settings) {
+        Ok(bound) => bound,
+        Err(problem) => return End::Failed(problem),
+    };
+    let machine = Arc::new(Machine::new(
+        places.clone(),
+        live,
+        store.clone(),
+        jobs,
+        wishes,
+        seed.rotate_left(64),
+    ));
+    let service = Service::new(store.clone(), engine.clone(), machine.clone(), &setup::hostname());
+    if let Err(error) = reload::apply_schedules(&service, &places).await {
+        tracing::error!(%error, "the schedule files could not be loaded");
+    }
+    let (news, events) = watch::channel(store.last_event_seq());
+    store.event_watch(move |seq| {
+        news.send_replace(seq);
+    });
+    let (close, closing) = watch::channel(false);
+    let door = Door {
+        service: service.clone(),
+        events,
+        closing: closing.clone(),
+    };
+    let mut stop = closing;
+    let mut doors: JoinSet<std::io::Result<()>> = JoinSet::new();
+    doors.spawn(serve(listener, door, async move {
+        let _ = stop.wait_for(|closing| *closing).await;
+    }));
+    let work = Arc::new(Work::new(service.clone(), engine, store, machine.clone()));
+    let clockwork = match CronClockwork::start(work).await {
+        Ok(clockwork) => Some(clockwork),
+        Err(error) => {
+            tracing::error!(error, "housekeeping could not be started; schedules fire all the same");
+            None
+        }
+    };
+    note_start(&service, &opened, going).await;
+    let sentence = service.status().map(|status| status.summary).unwrap_or_default();
+    notify::tell(&[NotifyState::Ready, NotifyState::Status(&sentence)]);
+    tracing::info!(socket = %socket.display(), data = %places.data.display(), runs = going, "ready: {sentence}");
+
+    let end = until_stopped(
+        &service,
+        &machine,
+        &level,
+        &mut wished,
+        tasks,
+        &mut doors,
+        carrier,
+        opened,
+    )
+    .await;
+    service
+        .note_life("system.shutdown", "slothd stops".to_owned(), Vec::new())
+        .await;
+    let _ = close.send(true);
+    if tokio::time::timeout(DOOR_STOP, doors.join_next()).await.is_err() {
+        tracing::warn!("connections were still open at the stop");
+    }
+    doors.shutdown().await;
+    if let Some(clockwork) = clockwork {
+        clockwork.stop().await;
+    }
+    let _ = std::fs::remove_file(&socket);
+    end
+}
+
+async fn note_start(service: &Service, opened: &Opened, going: usize) {
+    let data = vec![
+        ("version", Value::Text(env!("CARGO_PKG_VERSION").to_owned())),
+        ("runs", Value::Int(i64::try_from(going).unwrap_or(i64::MAX))),
+        ("unclean", Value::Bool(opened.unclean)),
+    ];
+    let message = match (opened.created, opened.unclean) {
+        (true, _) => "slothd started with a new database".to_owned(),
+        (_, true) => format!("slothd started after it had not been stopped cleanly; {going} runs were open"),
+        _ => format!("slothd started; {going} runs were open"),
+    };
+    service.note_life("system.startup", message, data).await;
+}
+
+#[allow(clippy::too_many_arguments)]
+async fn until_stopped(
+    service: &Service,
+    machine: &Arc<Machine>,
+    level: &Level,
+    wished: &mut mpsc::Receiver<Wish>,
+    tasks: &mut JoinSet<Result<(), Fatal>>,
+    doors: &mut JoinSet<std::io::Result<()>>,
+    carrier: tokio::task::Id,
+    opened: Opened,
+) -> End {
+    let signals = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::hangup()),
+    );
+    let (Ok(mut term), Ok(mut int), Ok(mut hup)) = signals else {
+        return End::Failed("signals cannot be handled".to_owned());
+    };
+    let mut check = background_check(opened);
+    loop {
+        tokio::select! {
+            _ = term.recv() => return End::Stopped,
+            _ = int.recv() => return End::Stopped,
+            _ = hup.recv() => {
+                notify::tell(&[NotifyState::Reloading]);
+                if let Err(error) = reload::reload(service, machine, level).await {
+                    tracing::error!(%error, "the configuration could not be read again");
+                }
+                notify::tell(&[NotifyState::Ready]);
+            }
+            Some(wish) = wished.recv() => match wish {
+                Wish::Reload(reply) => {
+                    let _ = reply.send(reload::reload(service, machine, level).await);
+                }
+                Wish::Restore(source) => return End::Restore(source),
+            },
+            Some(ended) = tasks.join_next_with_id() => match ended {
+                Ok((_, Err(fatal))) => {
+                    tracing::error!(%fatal, "slothd ends, a restart recovers from the disk");
+                    return End::Contradiction;
+                }
+                Ok((id, Ok(()))) if id == carrier => return End::Failed("the executor has ended".to_owned()),
+                Ok(_) => return End::Failed("the engine has ended".to_owned()),
+                Err(error) => {
+                    tracing::error!(%error, "a task of slothd failed, a restart recovers from the disk");
+                    return End::Contradiction;
+                }
+            },
+            Some(ended) = doors.join_next() => {
+                return End::Failed(format!("the door has closed: {ended:?}"));
+            }
+            Some(problems) = check.recv() => {
+                if let Some(first) = problems.first() {
+                    tracing::error!(problem = first, "the database is damaged: slothd stops; see slothd restore");
+                    return End::Failed(format!("the database is damaged: {first}"));
+                }
+            }
+        }
+    }
+}
+
+/// The check of a large database after an unclean stop goes on beside its use.
+fn background_check(opened: Opened) -> mpsc::Receiver<Vec<String>> {
+    let (sender, receiver) = mpsc::channel(1);
+    if let Check::Background(reports) = opened.check {
+        tokio::task::spawn_blocking(move || {
+            if let Ok(report) = reports.recv() {
+                let _ = sender.blocking_send(report.problems);
+            }
+        });
+    }
+    receiver
+}

@@ -1,0 +1,49 @@
+//! Logs: to the journal with fields, or to standard error.
+
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry, fmt, reload};
+
+use crate::settings::Settings;
+
+/// Changes the level while running.
+pub struct Level(reload::Handle<LevelFilter, Registry>);
+
+impl Level {
+    /// From now on.
+    pub fn set(&self, level: &str) {
+        let _ = self.0.reload(filter(level));
+    }
+}
+
+fn filter(level: &str) -> LevelFilter {
+    level.parse().unwrap_or(LevelFilter::INFO)
+}
+
+/// Under systemd the standard error is the journal's stream; then its native protocol carries fields as well.
+fn under_journal() -> bool {
+    std::env::var_os("JOURNAL_STREAM").is_some()
+}
+
+/// Sets logging up. Once.
+pub fn start(settings: &Settings) -> Level {
+    let (level, handle) = reload::Layer::new(filter(&settings.log_level));
+    let journal = match settings.log_target.as_str() {
+        "journal" => true,
+        "stderr" => false,
+        _ => under_journal(),
+    };
+    let native = if journal { tracing_journald::layer().ok() } else { None };
+    let out = match native {
+        Some(native) => native.with_field_prefix(None).boxed(),
+        None => fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_target(false)
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .boxed(),
+    };
+    // A second subscriber in one process is a mistake of tests only.
+    let _ = tracing_subscriber::registry().with(level).with(out).try_init();
+    Level(handle)
+}

@@ -1,0 +1,105 @@
+//! The engine's ports: store, executor and clocks as they really are.
+
+use std::sync::Arc;
+
+use sloth_core::Moment;
+use sloth_core::launch::Order;
+use sloth_core::machine::Loaded;
+use sloth_core::record::Record;
+use sloth_engine::{Ports, Reading, StoreError};
+use sloth_exec::ProcessExecutor;
+use sloth_store::Store;
+use tokio::sync::mpsc;
+
+use crate::clock;
+use crate::notify::Watchdog;
+
+/// Orders that wait for the executor at most. The engine has at most `max_running` attempts out, with a handful of orders each.
+const ORDERS_MAX: usize = 1 << 17;
+
+/// See the module.
+pub struct RealPorts {
+    store: Store,
+    orders: mpsc::Sender<Order>,
+    runtime: tokio::runtime::Handle,
+    watchdog: Watchdog,
+}
+
+impl RealPorts {
+    /// Connects them. The returned future carries orders to the executor; it ends with these ports.
+    pub fn new(store: Store, executor: ProcessExecutor) -> (Arc<RealPorts>, impl Future<Output = ()>) {
+        let (orders, mut waiting) = mpsc::channel(ORDERS_MAX);
+        let carry = async move {
+            while let Some(order) = waiting.recv().await {
+                if executor.order(order).await.is_err() {
+                    tracing::error!("the executor takes no orders any more");
+                    return;
+                }
+            }
+        };
+        let runtime = tokio::runtime::Handle::current();
+        let ports = RealPorts {
+            store,
+            orders,
+            runtime,
+            watchdog: Watchdog::from_environment(),
+        };
+        (Arc::new(ports), carry)
+    }
+}
+
+/// The store's words in the engine's.
+pub fn store_error(error: sloth_store::StoreError) -> StoreError {
+    use sloth_store::StoreError as E;
+    let text = error.to_string();
+    match error {
+        E::StorageFull(_) => StoreError::Full(text),
+        E::StorageUnavailable(_) | E::Busy { .. } | E::Closed => StoreError::Unavailable(text),
+        E::Conflict { .. } => StoreError::Conflict(text),
+        E::NotFound { what } => StoreError::NotFound(what),
+        E::Corrupt(_) | E::Ambiguous { .. } | E::Unreadable { .. } | E::Query(_) | E::Internal(_) => {
+            StoreError::Broken(text)
+        }
+    }
+}
+
+impl Ports for RealPorts {
+    fn read_clocks(&self) -> Reading {
+        clock::reading()
+    }
+
+    fn commit(&self, records: Vec<Record>, done: Box<dyn FnOnce(Result<(), StoreError>) + Send>) {
+        self.store
+            .submit(records, move |result| done(result.map(|_| ()).map_err(store_error)));
+    }
+
+    fn load_due(
+        &self,
+        until: Moment,
+        max: usize,
+        done: Box<dyn FnOnce(Result<(Vec<Loaded>, bool), StoreError>) + Send>,
+    ) {
+        let store = self.store.clone();
+        let limit = u32::try_from(max).unwrap_or(u32::MAX);
+        self.runtime.spawn_blocking(move || {
+            let result = store.due_schedules(until, limit, None).map(|due| {
+                for broken in &due.broken {
+                    tracing::error!(%broken, "a schedule cannot be read and does not fire");
+                }
+                (due.items, due.next.is_none())
+            });
+            done(result.map_err(store_error));
+        });
+    }
+
+    fn order(&self, order: Order) {
+        if let Err(error) = self.orders.try_send(order) {
+            // Reconciliation at the next connection finds what is missing.
+            tracing::error!(%error, "an order to the executor could not be queued");
+        }
+    }
+
+    fn heartbeat(&self) {
+        self.watchdog.feed();
+    }
+}

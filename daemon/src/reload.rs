@@ -1,0 +1,114 @@
+//! Reading the configuration again: first everything is checked, then it takes effect. A bad file keeps the old settings.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use sloth_api::ReloadReply;
+use sloth_core::Uid;
+use sloth_service::{FileReport, Service, ServiceError, SourceFile};
+
+use crate::logging::Level;
+use crate::machine::Machine;
+use crate::notify;
+use crate::places::Places;
+use crate::settings::{KEYS, Merged, toml_files};
+
+/// The files of `schedules.d`, and problems with reading them.
+fn schedule_files(places: &Places) -> (Vec<SourceFile>, Vec<String>) {
+    let mut files = Vec::new();
+    let mut problems = Vec::new();
+    for path in toml_files(&places.schedules) {
+        match std::fs::read_to_string(&path) {
+            Ok(text) => files.push(SourceFile { path, text }),
+            Err(error) => problems.push(format!("{}: {error}", path.display())),
+        }
+    }
+    (files, problems)
+}
+
+/// Problems of the schedule files.
+pub fn check_schedules(places: &Places) -> Vec<String> {
+    let (files, mut problems) = schedule_files(places);
+    let (uid, name) = daemon_user();
+    problems.extend(Service::check_files(&crate::machine::Names::new(), uid, &name, &files));
+    problems
+}
+
+/// Who owns declarative schedules: the user that the daemon runs as.
+pub fn daemon_user() -> (Uid, String) {
+    let uid = nix::unistd::geteuid();
+    let name = nix::unistd::User::from_uid(uid)
+        .ok()
+        .flatten()
+        .map_or_else(|| format!("uid {uid}"), |user| user.name);
+    (Uid(uid.as_raw()), name)
+}
+
+/// Makes the declarative schedules be what the files say.
+pub async fn apply_schedules(service: &Service, places: &Places) -> Result<FileReport, ServiceError> {
+    let (files, problems) = schedule_files(places);
+    let (uid, name) = daemon_user();
+    let mut report = service.apply_files(uid, &name, &files).await?;
+    report.problems.extend(problems);
+    for problem in &report.problems {
+        tracing::error!(problem, "a schedule file has a problem");
+    }
+    Ok(report)
+}
+
+/// Reads settings and schedules again.
+pub async fn reload(service: &Service, machine: &Arc<Machine>, level: &Level) -> Result<ReloadReply, ServiceError> {
+    let merged = Merged::read(&machine.places);
+    let (settings, mut problems) = match merged.validate() {
+        Ok(settings) => (Some(settings), Vec::new()),
+        Err(problems) => (None, problems),
+    };
+    let mut changed = Vec::new();
+    if let Some(settings) = settings {
+        let mut live = machine.live.write().unwrap_or_else(|e| e.into_inner());
+        let (old, new) = (live.merged.list(), merged.list());
+        let differs = |key: &&crate::settings::Key| {
+            let value = |list: &[sloth_api::Setting]| list.iter().find(|s| s.key == key.name).map(|s| s.value.clone());
+            value(&old) != value(&new)
+        };
+        changed = KEYS.iter().filter(differs).map(|key| key.name.to_owned()).collect();
+        level.set(&settings.log_level);
+        live.settings = settings;
+        live.merged = merged;
+    }
+    let max_running = machine
+        .live
+        .read()
+        .unwrap_or_else(|e| e.into_inner())
+        .settings
+        .max_running;
+    service.engine().configure(max_running).await;
+    let report = apply_schedules(service, &machine.places).await?;
+    let mut schedules = Map::new();
+    for (word, names) in [
+        ("created", &report.created),
+        ("updated", &report.updated),
+        ("deleted", &report.deleted),
+    ] {
+        schedules.insert(word.to_owned(), json!(names));
+    }
+    schedules.insert("unchanged".to_owned(), Value::from(report.unchanged));
+    problems.extend(report.problems);
+    service.note_reload(&changed, &problems).await;
+    match problems.first() {
+        None => tracing::info!(?changed, "reloaded"),
+        Some(first) => {
+            tracing::error!(
+                first,
+                count = problems.len(),
+                "the configuration has problems: what is bad keeps its old state"
+            );
+            notify::status(&format!("reload: {} problems, first: {first}", problems.len()));
+        }
+    }
+    Ok(ReloadReply {
+        changed,
+        schedules,
+        problems,
+    })
+}
