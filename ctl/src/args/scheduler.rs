@@ -269,6 +269,9 @@ pub(crate) struct ExportArgs {
     /// toml or crontab
     #[arg(long, value_name = "FORMAT", default_value = "toml", value_parser = ["toml", "crontab"])]
     pub(crate) format: String,
+    /// Of every user
+    #[arg(long)]
+    pub(crate) all_users: bool,
 }
 
 #[derive(Args, Debug)]

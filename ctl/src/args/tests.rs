@@ -267,7 +267,7 @@ fn the_tree_is_sound_and_every_command_has_an_example() {
 #[test]
 fn the_help_of_every_command_is_as_it_stands_in_the_file() {
     fn write(command: &mut clap::Command, path: &str, out: &mut String) {
-        out.push_str(&format!("### {path} --help\n\n{}\n", command.render_long_help()));
+        out.push_str(&format!("### {path} --help\n\n{}\n", command.render_help()));
         for sub in command.get_subcommands_mut().filter(|sub| !sub.is_hide_set()) {
             let path = format!("{path} {}", sub.get_name());
             write(sub, &path, out);

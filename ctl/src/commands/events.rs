@@ -26,11 +26,7 @@ pub(crate) async fn list(session: &Session, args: ListEventsArgs) -> Done {
 }
 
 fn filtered(filter: &EventFilter) -> Target {
-    let types = match filter.types.as_slice() {
-        [] => None,
-        [one] => Some(one.clone()),
-        several => Some(format!("{{{}}}", several.join(","))),
-    };
+    let types = (!filter.types.is_empty()).then(|| filter.types.join(","));
     Target::new("/events")
         .with_some("type", types)
         .with_some("severity", filter.severity.as_ref())
@@ -73,13 +69,20 @@ async fn tail_on(session: &Session, args: &TailArgs) -> Result<(), Failure> {
     let mut messages = session.client.stream(target.as_str(), Some(seen.to_string()));
     loop {
         let message: Value = serde_json::from_str(&messages.next().await?.data).unwrap_or_default();
-        let message: StreamMessage = typed(&message)?;
-        if message.kind == "gap" {
+        if message["type"] == "gap" {
+            let range = if message["from"].is_null() {
+                &message["data"]
+            } else {
+                &message
+            };
             session.say(format!(
-                "events {} to {} were left out",
-                message.data["from"], message.data["to"]
+                "events {} to {} are no longer kept",
+                range["from"], range["to"]
             ));
-        } else if message.seq > seen {
+            continue;
+        }
+        let message: StreamMessage = typed(&message)?;
+        if message.seq > seen {
             seen = message.seq;
             if is_wanted(&args.filter, &message.data) {
                 print(session, &message.data)?;

@@ -39,7 +39,7 @@ pub(crate) fn help(words: &[String]) -> Done {
                 .hint(format!("topics: {}; commands: slothctl commands", topics.join(", ")))
         })?;
     }
-    print(&command.render_long_help().to_string())?;
+    print(&command.render_help().to_string())?;
     Ok(0)
 }
 

@@ -9,7 +9,7 @@ use sloth_api::{
 
 use super::Done;
 use super::change::schedule;
-use crate::args::scheduler::{AuditArgs, ExplainArgs, HistoryArgs, ListArgs, NextArgs, ValidateArgs};
+use crate::args::scheduler::{AuditArgs, ExplainArgs, ExportArgs, HistoryArgs, ListArgs, NextArgs, ValidateArgs};
 use crate::failure::Failure;
 use crate::output::print;
 use crate::output::text::clean_lines;
@@ -133,8 +133,10 @@ pub(crate) async fn audit(session: &Session, args: AuditArgs) -> Done {
     Ok(if report.clean { 0 } else { ExitCode::Failed as u8 })
 }
 
-pub(crate) async fn export(session: &Session, format: &str) -> Done {
-    let target = Target::new("/schedules/-/export").with("format", format);
+pub(crate) async fn export(session: &Session, args: ExportArgs) -> Done {
+    let target = Target::new("/schedules/-/export")
+        .with("format", args.format)
+        .with_flag("all_users", args.all_users);
     let answer = session.send(Call::new(Method::GET, target.as_str())).await?;
     let text = String::from_utf8_lossy(&answer.body);
     if session.screen.terminal {

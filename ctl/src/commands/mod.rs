@@ -110,7 +110,7 @@ async fn scheduler(session: &Session, command: SchedulerCommand) -> Done {
         SchedulerCommand::History(args) => look::history(session, args).await,
         SchedulerCommand::Explain(args) => look::explain(session, args).await,
         SchedulerCommand::Audit(args) => look::audit(session, args).await,
-        SchedulerCommand::Export(args) => look::export(session, &args.format).await,
+        SchedulerCommand::Export(args) => look::export(session, args).await,
         SchedulerCommand::Import(command) => import::run(session, command).await,
     }
 }

@@ -87,7 +87,7 @@ async fn past_output(session: &Session, args: &LogsArgs, printer: &mut LogPrinte
                 page.dropped_bytes
             ));
         }
-        if page.chunks.is_empty() || page.next_offset <= offset || tail.take().is_some() {
+        if page.next_offset <= offset || tail.take().is_some() {
             return Ok(page.next_offset);
         }
         offset = page.next_offset;

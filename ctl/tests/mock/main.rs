@@ -2,6 +2,7 @@
 
 #[path = "../support/canned.rs"]
 mod canned;
+mod interrupt;
 mod lists;
 mod refusals;
 mod runs;

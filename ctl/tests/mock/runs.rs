@@ -127,11 +127,13 @@ fn a_tail_of_events_resumes_and_shows_nothing_twice() {
     };
     mock.on_stream(
         "GET /stream?topics=events%3Arun.%2A",
-        &(message(7, "seven") + &message(8, "eight\x1b[0m")),
+        &(sse("gap", 6, &json!({"type": "gap", "from": 1, "to": 6}))
+            + &message(7, "seven")
+            + &message(8, "eight\x1b[0m")),
     );
     mock.on_stream("GET /stream?topics=events%3Arun.%2A", &message(9, "nine"));
-    mock.on("GET /stream", 403, refusal("denied", "enough"));
-    mock.on("GET /stream", 403, refusal("denied", "enough"));
+    mock.on("GET /stream?topics=events%3Arun.%2A", 403, refusal("denied", "enough"));
+    mock.on("GET /stream?topics=events%3Arun.%2A", 403, refusal("denied", "enough"));
     let tail = mock.run(&["events", "tail", "-f", "-t", "run.*", "-n", "2"]);
     assert_eq!(code(&tail), 7, "{}", text(&tail.stderr));
     let messages: Vec<String> = text(&tail.stdout)

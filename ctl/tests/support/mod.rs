@@ -167,14 +167,16 @@ async fn answer(request: Request<Incoming>, script: Arc<Mutex<Script>>) -> Resul
     let canned = {
         let mut script = script.lock().expect("not poisoned");
         script.asked.push(asked);
-        let fits: Vec<usize> = (0..script.answers.len())
-            .filter(|&at| line.starts_with(&script.answers[at].line))
-            .collect();
-        match fits.as_slice() {
-            [] => None,
-            [only] => Some(script.answers[*only].clone()),
-            [first, ..] => script.answers.remove(*first),
-        }
+        let first = script.answers.iter().position(|canned| line.starts_with(&canned.line));
+        first.and_then(|at| {
+            let canned = script.answers[at].clone();
+            let is_last = script.answers.iter().filter(|other| other.line == canned.line).count() == 1;
+            if is_last {
+                Some(canned)
+            } else {
+                script.answers.remove(at)
+            }
+        })
     };
     let canned = canned.unwrap_or_else(|| Canned {
         body: format!(r#"{{"error":{{"code":"not_found","message":"the mock has no answer to {line}"}}}}"#),
