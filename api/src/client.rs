@@ -86,11 +86,7 @@ struct Connection {
 impl Client {
     /// A client of the daemon that listens on this socket. Connects with the first request.
     pub fn unix(socket: impl Into<PathBuf>) -> Client {
-        Client {
-            socket: socket.into(),
-            timeout: TIMEOUT,
-            idle: Mutex::new(Vec::new()),
-        }
+        Client { socket: socket.into(), timeout: TIMEOUT, idle: Mutex::new(Vec::new()) }
     }
 
     /// Limits each request to this time; streams only until their first answer.
@@ -155,11 +151,7 @@ impl Client {
 
     /// Any request; a refusal is an answer like every other.
     pub async fn raw(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Answer, ClientError> {
-        self.exchange(&Call {
-            body,
-            ..Call::new(method, path)
-        })
-        .await
+        self.exchange(&Call { body, ..Call::new(method, path) }).await
     }
 
     /// As [`Client::raw`], with headers and a limit of its own.
@@ -193,25 +185,14 @@ impl Client {
                 .map_err(|error| ClientError::Lost(error.to_string()))?
                 .to_bytes();
             self.keep(connection);
-            Ok(Answer {
-                status: head.status.as_u16(),
-                headers: head.headers,
-                body,
-            })
+            Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
         };
-        timeout_at(Instant::now() + limit, asked)
-            .await
-            .unwrap_or(Err(ClientError::TimedOut(limit)))
+        timeout_at(Instant::now() + limit, asked).await.unwrap_or(Err(ClientError::TimedOut(limit)))
     }
 
     /// Sends the request and returns when the head of the answer is here.
     async fn open(&self, call: &Call) -> Result<(hyper::Response<hyper::body::Incoming>, Connection), ClientError> {
-        let kept = self
-            .idle
-            .lock()
-            .ok()
-            .and_then(|mut idle| idle.pop())
-            .filter(|c| !c.sender.is_closed());
+        let kept = self.idle.lock().ok().and_then(|mut idle| idle.pop()).filter(|c| !c.sender.is_closed());
         if let Some(mut connection) = kept {
             match connection.sender.send_request(call.request()?).await {
                 Ok(response) => return Ok((response, connection)),
@@ -220,31 +201,21 @@ impl Client {
             }
         }
         let mut connection = self.connect().await?;
-        let response = connection
-            .sender
-            .send_request(call.request()?)
-            .await
-            .map_err(|error| ClientError::Lost(said(&error)))?;
+        let response =
+            connection.sender.send_request(call.request()?).await.map_err(|error| ClientError::Lost(said(&error)))?;
         Ok((response, connection))
     }
 
     async fn connect(&self) -> Result<Connection, ClientError> {
-        let unreachable = |source| ClientError::Unreachable {
-            socket: self.socket.clone(),
-            source,
-        };
+        let unreachable = |source| ClientError::Unreachable { socket: self.socket.clone(), source };
         let socket = UnixStream::connect(&self.socket).await.map_err(unreachable)?;
-        let (sender, connection) = handshake(TokioIo::new(socket))
-            .await
-            .map_err(|error| ClientError::Lost(said(&error)))?;
+        let (sender, connection) =
+            handshake(TokioIo::new(socket)).await.map_err(|error| ClientError::Lost(said(&error)))?;
         let mut driver = JoinSet::new();
         driver.spawn(async move {
             let _ = connection.await; // its error is also the answer's
         });
-        Ok(Connection {
-            sender,
-            _driver: driver,
-        })
+        Ok(Connection { sender, _driver: driver })
     }
 
     fn keep(&self, connection: Connection) {
@@ -260,13 +231,7 @@ impl Client {
 impl Call {
     /// A request without content.
     pub fn new(method: Method, path: impl Into<String>) -> Call {
-        Call {
-            method,
-            path: path.into(),
-            headers: Vec::new(),
-            body: None,
-            timeout: None,
-        }
+        Call { method, path: path.into(), headers: Vec::new(), body: None, timeout: None }
     }
 
     /// With this content.
@@ -300,9 +265,7 @@ impl Call {
             request = request.header("content-type", "application/json");
         }
         let body = Full::new(Bytes::from(self.body.clone().unwrap_or_default()));
-        request
-            .body(body)
-            .map_err(|error| ClientError::Request(error.to_string()))
+        request.body(body).map_err(|error| ClientError::Request(error.to_string()))
     }
 }
 
@@ -327,20 +290,14 @@ impl Answer {
             Ok(body) => body.error,
             Err(_) => self.foreign_refusal(),
         };
-        Err(ClientError::Refused {
-            status: self.status,
-            detail: Box::new(detail),
-        })
+        Err(ClientError::Refused { status: self.status, detail: Box::new(detail) })
     }
 
     /// A refusal whose code this version does not know, or that is no JSON: the status decides.
     fn foreign_refusal(&self) -> ErrorDetail {
         let body: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_default();
         let text = |key: &str| body["error"][key].as_str().map(str::to_owned);
-        let code = ErrorCode::ALL
-            .iter()
-            .copied()
-            .find(|code| code.http_status() == self.status);
+        let code = ErrorCode::ALL.iter().copied().find(|code| code.http_status() == self.status);
         ErrorDetail {
             code: code.unwrap_or(ErrorCode::Internal),
             message: text("message").unwrap_or_else(|| format!("slothd answered with status {}", self.status)),

@@ -34,10 +34,7 @@ pub(crate) fn socket(globals: &Globals, env: &dyn Fn(&str) -> Option<OsString>) 
     if let Some(root) = &globals.root {
         return Ok(Path::new(root).join(SOCKET_NAME));
     }
-    let context = globals
-        .context
-        .clone()
-        .or_else(|| env("SLOTHCTL_CONTEXT").and_then(|name| name.into_string().ok()));
+    let context = globals.context.clone().or_else(|| env("SLOTHCTL_CONTEXT").and_then(|name| name.into_string().ok()));
     if let Some(name) = context.filter(|name| !name.is_empty()) {
         return from_context(&name, env_path("XDG_CONFIG_HOME"), env_path("HOME"));
     }
@@ -62,11 +59,7 @@ pub(crate) fn socket(globals: &Globals, env: &dyn Fn(&str) -> Option<OsString>) 
 }
 
 fn user_socket(runtime_dir: Option<PathBuf>) -> Option<PathBuf> {
-    let uid = || {
-        std::fs::metadata("/proc/self")
-            .ok()
-            .map(|about| format!("/run/user/{}", about.uid()).into())
-    };
+    let uid = || std::fs::metadata("/proc/self").ok().map(|about| format!("/run/user/{}", about.uid()).into());
     runtime_dir.or_else(uid).map(|dir| dir.join("slothd").join(SOCKET_NAME))
 }
 
@@ -84,15 +77,10 @@ fn from_context(name: &str, config_home: Option<PathBuf>, home: Option<PathBuf>)
         return Err(failure.hint(format!("it has: {}", known.join(", "))));
     };
     match context {
-        Context {
-            socket: Some(socket), ..
-        } => Ok(socket.clone()),
+        Context { socket: Some(socket), .. } => Ok(socket.clone()),
         Context { root: Some(root), .. } => Ok(root.join(SOCKET_NAME)),
         Context { host: Some(_), .. } => Err(remote()),
-        _ => Err(Failure::usage(format!(
-            "context \"{name}\" of {} has neither socket nor root",
-            file.display()
-        ))),
+        _ => Err(Failure::usage(format!("context \"{name}\" of {} has neither socket nor root", file.display()))),
     }
 }
 
@@ -105,61 +93,23 @@ mod tests {
     use super::*;
 
     fn chosen(globals: Globals, env: &[(&str, &str)]) -> String {
-        let look = |name: &str| {
-            env.iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| OsString::from(value))
-        };
+        let look = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value));
         socket(&globals, &look).map_or_else(|failure| failure.message.clone(), |path| path.display().to_string())
     }
 
     #[test]
     fn the_more_explicit_word_wins() {
-        let all = [
-            ("SLOTHD_SOCKET", "/e.sock"),
-            ("SLOTHD_ROOT", "/e"),
-            ("XDG_RUNTIME_DIR", "/run/user/7"),
-        ];
+        let all = [("SLOTHD_SOCKET", "/e.sock"), ("SLOTHD_ROOT", "/e"), ("XDG_RUNTIME_DIR", "/run/user/7")];
         let text = |value: &str| Some(value.to_owned());
-        let given = Globals {
-            socket: text("/s"),
-            root: text("/r"),
-            user: true,
-            ..Globals::default()
-        };
+        let given = Globals { socket: text("/s"), root: text("/r"), user: true, ..Globals::default() };
         assert_eq!(chosen(given.clone(), &all), "/s");
-        assert_eq!(
-            chosen(
-                Globals {
-                    socket: None,
-                    ..given.clone()
-                },
-                &all
-            ),
-            "/r/slothd.sock"
-        );
-        let user = Globals {
-            socket: None,
-            root: None,
-            ..given
-        };
+        assert_eq!(chosen(Globals { socket: None, ..given.clone() }, &all), "/r/slothd.sock");
+        let user = Globals { socket: None, root: None, ..given };
         assert_eq!(chosen(user.clone(), &all), "/e.sock");
         assert_eq!(chosen(user.clone(), &all[1..]), "/e/slothd.sock");
         assert_eq!(chosen(user, &all[2..]), "/run/user/7/slothd/slothd.sock");
-        assert_eq!(
-            chosen(
-                Globals {
-                    system: true,
-                    ..Globals::default()
-                },
-                &all[2..]
-            ),
-            SYSTEM_SOCKET
-        );
-        let host = Globals {
-            host: text("h:1"),
-            ..Globals::default()
-        };
+        assert_eq!(chosen(Globals { system: true, ..Globals::default() }, &all[2..]), SYSTEM_SOCKET);
+        let host = Globals { host: text("h:1"), ..Globals::default() };
         assert_eq!(chosen(host, &all), "a remote daemon is not available in this version");
     }
 
@@ -169,14 +119,8 @@ mod tests {
         let dir = home.path().join(".config/slothctl");
         std::fs::create_dir_all(&dir).expect("a directory");
         std::fs::write(dir.join("config.toml"), "[context.lab]\nroot = \"/srv/lab\"\n").expect("a file");
-        let env = [
-            ("HOME", home.path().to_str().expect("UTF-8")),
-            ("SLOTHD_SOCKET", "/e.sock"),
-        ];
-        let named = |name: &str| Globals {
-            context: Some(name.to_owned()),
-            ..Globals::default()
-        };
+        let env = [("HOME", home.path().to_str().expect("UTF-8")), ("SLOTHD_SOCKET", "/e.sock")];
+        let named = |name: &str| Globals { context: Some(name.to_owned()), ..Globals::default() };
         assert_eq!(chosen(named("lab"), &env), "/srv/lab/slothd.sock");
         assert!(chosen(named("other"), &env).starts_with("no context \"other\""));
     }

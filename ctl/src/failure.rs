@@ -46,10 +46,7 @@ impl Failure {
 
     /// A command or flag that a later version will have.
     pub(crate) fn not_supported(what: &str) -> Failure {
-        Failure::new(
-            ErrorCode::NotSupported,
-            format!("{what} is not available in this version"),
-        )
+        Failure::new(ErrorCode::NotSupported, format!("{what} is not available in this version"))
     }
 
     /// There is no such thing.

@@ -88,11 +88,7 @@ fn report(failure: &Failure, json: bool) -> u8 {
 /// Whether errors are wanted as JSON; also known when the rest of the line is wrong.
 fn wants_json(words: &[OsString]) -> bool {
     let mut named = std::env::var("SLOTHCTL_OUTPUT").ok();
-    let mut words = words
-        .iter()
-        .skip(1)
-        .filter_map(|word| word.to_str())
-        .take_while(|word| *word != "--");
+    let mut words = words.iter().skip(1).filter_map(|word| word.to_str()).take_while(|word| *word != "--");
     while let Some(word) = words.next() {
         match word {
             "-o" | "--output" => named = words.next().map(str::to_owned),

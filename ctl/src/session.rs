@@ -40,11 +40,7 @@ impl Session {
         if let Some(timeout) = &globals.timeout {
             client = client.with_timeout(parse_duration(timeout)?);
         }
-        Ok(Session {
-            client,
-            screen,
-            globals,
-        })
+        Ok(Session { client, screen, globals })
     }
 
     /// Asks; a refusal is a failure.
@@ -59,11 +55,7 @@ impl Session {
         match &answer {
             Ok(answer) => {
                 let id = answer.header("x-request-id").unwrap_or("-");
-                eprintln!(
-                    "debug: {asked} -> {} in {took:.1} ms, request {}",
-                    answer.status,
-                    clean(id)
-                );
+                eprintln!("debug: {asked} -> {} in {took:.1} ms, request {}", answer.status, clean(id));
             }
             Err(error) => eprintln!("debug: {asked} -> {error} after {took:.1} ms"),
         }
@@ -98,11 +90,7 @@ impl Session {
 
     /// A request that may take long, unless `--timeout` says otherwise.
     pub(crate) async fn slow(&self, call: Call) -> Result<Value, Failure> {
-        let call = if self.globals.timeout.is_none() {
-            call.within(SLOW)
-        } else {
-            call
-        };
+        let call = if self.globals.timeout.is_none() { call.within(SLOW) } else { call };
         Ok(self.send(call).await?.json()?)
     }
 
@@ -113,9 +101,7 @@ impl Session {
         let mut cursor: Option<String> = None;
         loop {
             let wanted = limit.saturating_sub(items.len() as u64).clamp(1, PAGE_MAX);
-            let mut page = self
-                .get(&target.clone().with("limit", wanted).with_some("cursor", cursor))
-                .await?;
+            let mut page = self.get(&target.clone().with("limit", wanted).with_some("cursor", cursor)).await?;
             let next = page["next_cursor"].as_str().map(str::to_owned);
             match page["items"].take() {
                 Value::Array(more) => items.extend(more),
@@ -125,10 +111,7 @@ impl Session {
             let cut = items.len() as u64 > limit;
             items.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
             if next.is_none() || full {
-                return Ok(Rows {
-                    items,
-                    more: next.is_some() || cut,
-                });
+                return Ok(Rows { items, more: next.is_some() || cut });
             }
             cursor = next;
         }
@@ -138,10 +121,7 @@ impl Session {
     pub(crate) async fn all_rows(&self, target: &Target, count: Option<u64>) -> Result<Vec<Value>, Failure> {
         let rows = self.rows(target, count).await?;
         if rows.more && count.is_none() {
-            self.say(format!(
-                "there are more than {}; see them with --limit N (0: all)",
-                rows.items.len()
-            ));
+            self.say(format!("there are more than {}; see them with --limit N (0: all)", rows.items.len()));
         }
         Ok(rows.items)
     }

@@ -127,10 +127,7 @@ impl<'c> Stream<'c> {
             self.open = Some(self.connect().await?);
             self.reconnects += u32::from(self.began);
             self.began = true;
-            self.reader = Reader {
-                id: self.last_id.clone(),
-                ..Reader::default()
-            };
+            self.reader = Reader { id: self.last_id.clone(), ..Reader::default() };
             return Ok(());
         };
         let lost = match body.frame().await {
@@ -161,27 +158,15 @@ impl<'c> Stream<'c> {
         }
         call.path = path;
         let limit = self.client.timeout;
-        let (response, connection) = timeout(limit, self.client.open(&call))
-            .await
-            .unwrap_or(Err(ClientError::TimedOut(limit)))?;
+        let (response, connection) =
+            timeout(limit, self.client.open(&call)).await.unwrap_or(Err(ClientError::TimedOut(limit)))?;
         let (head, body) = response.into_parts();
         if head.status.is_success() {
             return Ok((body, connection));
         }
-        let body = body
-            .collect()
-            .await
-            .map_err(|error| ClientError::Lost(error.to_string()))?
-            .to_bytes();
-        let refused = Answer {
-            status: head.status.as_u16(),
-            headers: head.headers,
-            body,
-        }
-        .accepted();
-        Err(refused
-            .err()
-            .unwrap_or_else(|| ClientError::Unreadable("a stream was expected".to_owned())))
+        let body = body.collect().await.map_err(|error| ClientError::Lost(error.to_string()))?.to_bytes();
+        let refused = Answer { status: head.status.as_u16(), headers: head.headers, body }.accepted();
+        Err(refused.err().unwrap_or_else(|| ClientError::Unreadable("a stream was expected".to_owned())))
     }
 }
 
@@ -200,9 +185,7 @@ impl Reader {
                 }
             }
             if self.line.len() + self.data.len() > MESSAGE_BYTES_MAX {
-                return Err(ClientError::Unreadable(
-                    "a message of the stream is too long".to_owned(),
-                ));
+                return Err(ClientError::Unreadable("a message of the stream is too long".to_owned()));
             }
         }
         Ok(())
@@ -236,11 +219,7 @@ impl Reader {
         let data = std::mem::take(&mut self.data);
         if std::mem::take(&mut self.has_data) {
             let event = if event.is_empty() { "message".to_owned() } else { event };
-            self.ready.push_back(SseMessage {
-                event,
-                id: self.id.clone(),
-                data,
-            });
+            self.ready.push_back(SseMessage { event, id: self.id.clone(), data });
         }
     }
 }
@@ -262,22 +241,8 @@ mod tests {
         let whole = ": hello\r\n\r\nevent: log\nid: 7\ndata: {\"a\":\ndata: 1}\n\nid: 8\n\ndata:x\r\r";
         let expected = read(&[whole]);
         assert_eq!(expected.len(), 2);
-        assert_eq!(
-            expected[0],
-            SseMessage {
-                event: "log".into(),
-                id: Some("7".into()),
-                data: "{\"a\":\n1}".into()
-            }
-        );
-        assert_eq!(
-            expected[1],
-            SseMessage {
-                event: "message".into(),
-                id: Some("8".into()),
-                data: "x".into()
-            }
-        );
+        assert_eq!(expected[0], SseMessage { event: "log".into(), id: Some("7".into()), data: "{\"a\":\n1}".into() });
+        assert_eq!(expected[1], SseMessage { event: "message".into(), id: Some("8".into()), data: "x".into() });
         for cut in 1..whole.len() {
             assert_eq!(read(&[&whole[..cut], &whole[cut..]]), expected);
         }

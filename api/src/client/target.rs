@@ -12,10 +12,7 @@ pub struct Target {
 impl Target {
     /// Begins with words of the API, such as `/schedules`.
     pub fn new(path: &str) -> Target {
-        Target {
-            text: path.to_owned(),
-            asks: false,
-        }
+        Target { text: path.to_owned(), asks: false }
     }
 
     /// Adds one segment: a name or id. A slash in it is encoded.
@@ -82,18 +79,9 @@ mod tests {
 
     #[test]
     fn names_and_values_cannot_leave_their_place() {
-        let target = Target::new("/schedules")
-            .name("ann/back up?")
-            .then("/next")
-            .with("n", 3)
-            .with("from", "a&b=ü");
-        assert_eq!(
-            target.as_str(),
-            "/schedules/ann%2Fback%20up%3F/next?n=3&from=a%26b%3D%C3%BC"
-        );
-        let target = Target::new("/runs")
-            .with_some("status", None::<&str>)
-            .with_flag("failed", true);
+        let target = Target::new("/schedules").name("ann/back up?").then("/next").with("n", 3).with("from", "a&b=ü");
+        assert_eq!(target.as_str(), "/schedules/ann%2Fback%20up%3F/next?n=3&from=a%26b%3D%C3%BC");
+        let target = Target::new("/runs").with_some("status", None::<&str>).with_flag("failed", true);
         assert_eq!(target.as_str(), "/runs?failed=true");
     }
 }

@@ -35,12 +35,7 @@ pub(crate) struct TriggerFlags {
 #[command(next_help_heading = "Options of the schedule")]
 pub(crate) struct Fields {
     /// Time zone of the trigger, such as Europe/Lisbon
-    #[arg(
-        long,
-        alias = "tz",
-        value_name = "ZONE",
-        help = "Time zone of the trigger, such as Europe/Lisbon {--tz}"
-    )]
+    #[arg(long, alias = "tz", value_name = "ZONE", help = "Time zone of the trigger, such as Europe/Lisbon {--tz}")]
     timezone: Option<String>,
     /// Start of the count of --every
     #[arg(long, value_name = "T")]
@@ -214,25 +209,10 @@ impl Fields {
     }
 
     fn refuse_what_is_not_built(&self) -> Result<(), Failure> {
-        let lists = [
-            &self.file,
-            &self.values,
-            &self.set,
-            &self.http,
-            &self.exclude,
-            &self.notify,
-        ];
+        let lists = [&self.file, &self.values, &self.set, &self.http, &self.exclude, &self.notify];
         let names = ["--file", "--values", "--set", "--http", "--exclude", "--notify"];
-        let list = names
-            .iter()
-            .zip(lists)
-            .find(|(_, list)| !list.is_empty())
-            .map(|(name, _)| *name);
-        let one = [
-            ("--workflow", &self.workflow),
-            ("--saved", &self.saved),
-            ("--stack", &self.stack),
-        ];
+        let list = names.iter().zip(lists).find(|(_, list)| !list.is_empty()).map(|(name, _)| *name);
+        let one = [("--workflow", &self.workflow), ("--saved", &self.saved), ("--stack", &self.stack)];
         match list.or_else(|| one.iter().find(|(_, value)| value.is_some()).map(|(name, _)| *name)) {
             Some(flag) => Err(Failure::not_supported(flag).hint("use -- CMD ARGS... or --shell TEXT")),
             None => Ok(()),
@@ -287,11 +267,7 @@ impl Fields {
 
     fn write_flags(&self, spec: &mut Spec) {
         let enabled = if self.disabled { Some(false) } else { self.enabled };
-        for (name, flag) in [
-            ("enabled", enabled),
-            ("retry_lost", self.retry_lost),
-            ("journal", self.journal),
-        ] {
+        for (name, flag) in [("enabled", enabled), ("retry_lost", self.retry_lost), ("journal", self.journal)] {
             if let Some(flag) = flag {
                 spec.insert(name.to_owned(), flag.into());
             }
@@ -342,16 +318,8 @@ impl Fields {
             spec.insert("retries".to_owned(), retries.into());
         }
         let mut keep = Map::new();
-        keep.extend(
-            self.keep_runs
-                .as_deref()
-                .map(|runs| ("runs".to_owned(), number_or_text(runs))),
-        );
-        keep.extend(
-            self.keep_age
-                .as_deref()
-                .map(|age| ("age".to_owned(), number_or_text(age))),
-        );
+        keep.extend(self.keep_runs.as_deref().map(|runs| ("runs".to_owned(), number_or_text(runs))));
+        keep.extend(self.keep_age.as_deref().map(|age| ("age".to_owned(), number_or_text(age))));
         if !keep.is_empty() {
             spec.insert("keep".to_owned(), keep.into());
         }

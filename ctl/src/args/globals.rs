@@ -12,9 +12,7 @@ const PREFIX: &str = "global.";
 const LIST_FLAGS: &[&str] = &["columns", "sort", "limit", "no-headers", "no-pager"];
 
 /// Commands that print lists.
-const LISTS: &[&str] = &[
-    "list", "ps", "history", "types", "tables", "query", "next", "health", "check",
-];
+const LISTS: &[&str] = &["list", "ps", "history", "types", "tables", "query", "next", "health", "check"];
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Globals {
@@ -51,19 +49,12 @@ pub(crate) fn spread(root: Command, words: Option<&[OsString]>) -> Command {
 fn below(command: Command, globals: &[Arg], words: Option<&[OsString]>) -> Command {
     let is_named = |sub: &Command| {
         words.is_none_or(|words| {
-            words
-                .iter()
-                .any(|word| sub.get_name() == word || sub.get_all_aliases().any(|alias| alias == word))
+            words.iter().any(|word| sub.get_name() == word || sub.get_all_aliases().any(|alias| alias == word))
         })
     };
-    let named: Vec<String> = command
-        .get_subcommands()
-        .filter(|sub| is_named(sub))
-        .map(|sub| sub.get_name().to_owned())
-        .collect();
-    named.iter().fold(command, |command, name| {
-        command.mut_subcommand(name, |sub| spread_below(sub, globals, words))
-    })
+    let named: Vec<String> =
+        command.get_subcommands().filter(|sub| is_named(sub)).map(|sub| sub.get_name().to_owned()).collect();
+    named.iter().fold(command, |command, name| command.mut_subcommand(name, |sub| spread_below(sub, globals, words)))
 }
 
 fn spread_below(mut command: Command, globals: &[Arg], words: Option<&[OsString]>) -> Command {
@@ -96,9 +87,7 @@ pub(crate) fn take(root: &ArgMatches) -> Globals {
         levels.iter().rev().find_map(find)
     };
     let flag = |name: &str| {
-        levels
-            .iter()
-            .any(|level| level.try_get_one::<bool>(name).ok().flatten().copied().unwrap_or(false))
+        levels.iter().any(|level| level.try_get_one::<bool>(name).ok().flatten().copied().unwrap_or(false))
     };
     Globals {
         output: text("global.output"),
@@ -125,27 +114,12 @@ pub(crate) fn take(root: &ArgMatches) -> Globals {
 }
 
 fn globals() -> Vec<Arg> {
-    let output = value(
-        "global.output",
-        "FORMAT",
-        "How to print: table json yaml; lists also wide csv name",
-    )
-    .short('o');
+    let output = value("global.output", "FORMAT", "How to print: table json yaml; lists also wide csv name").short('o');
     vec![
-        output
-            .value_parser(["table", "wide", "json", "yaml", "csv", "name"])
-            .hide_possible_values(true),
+        output.value_parser(["table", "wide", "json", "yaml", "csv", "name"]).hide_possible_values(true),
         value("global.socket", "PATH", "Socket of the daemon"),
-        value(
-            "global.root",
-            "DIR",
-            "Private instance below DIR (DIR/slothd.sock) [env: SLOTHD_ROOT]",
-        ),
-        value(
-            "global.context",
-            "NAME",
-            "Daemon named in ~/.config/slothctl/config.toml",
-        ),
+        value("global.root", "DIR", "Private instance below DIR (DIR/slothd.sock) [env: SLOTHD_ROOT]"),
+        value("global.context", "NAME", "Daemon named in ~/.config/slothctl/config.toml"),
         value("global.host", "HOST:PORT", "Remote daemon").hide(true),
         flag("global.system", "The daemon of the system"),
         flag("global.user", "The daemon of the user"),

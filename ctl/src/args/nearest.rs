@@ -109,10 +109,7 @@ pub(crate) fn reserved(error: &clap::Error, words: &[String]) -> Option<Failure>
         return None;
     };
     let at = words.iter().position(|other| other == word)?;
-    let parent = at
-        .checked_sub(1)
-        .and_then(|before| words.get(before))
-        .map(String::as_str);
+    let parent = at.checked_sub(1).and_then(|before| words.get(before)).map(String::as_str);
     let parent = match parent {
         Some("run") => return Some(run_of_a_workflow()),
         Some("sched") => "scheduler",
@@ -120,10 +117,7 @@ pub(crate) fn reserved(error: &clap::Error, words: &[String]) -> Option<Failure>
         None => "",
     };
     let below = format!("{parent} {word}");
-    let found = RESERVED
-        .iter()
-        .find(|name| **name == below)
-        .or_else(|| RESERVED.iter().find(|name| *name == word))?;
+    let found = RESERVED.iter().find(|name| **name == below).or_else(|| RESERVED.iter().find(|name| *name == word))?;
     let failure = Failure::not_supported(&format!("\"slothctl {found}\""));
     Some(match *found {
         "daemon start" | "daemon stop" | "daemon restart" => failure.hint(format!("use systemctl {word} slothd")),

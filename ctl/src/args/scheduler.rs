@@ -109,12 +109,7 @@ pub(crate) struct AddArgs {
     #[arg(long, help_heading = "If it exists")]
     pub(crate) if_changed: bool,
     /// Program and arguments, without a shell
-    #[arg(
-        last = true,
-        value_name = "CMD",
-        conflicts_with = "shell",
-        help_heading = "What it runs"
-    )]
+    #[arg(last = true, value_name = "CMD", conflicts_with = "shell", help_heading = "What it runs")]
     pub(crate) command: Vec<String>,
 }
 
@@ -127,20 +122,10 @@ pub(crate) struct EditArgs {
     #[command(flatten)]
     pub(crate) fields: Fields,
     /// Set a field back to its default (repeatable)
-    #[arg(
-        long,
-        value_name = "FIELD",
-        value_delimiter = ',',
-        help_heading = "Options of the schedule"
-    )]
+    #[arg(long, value_name = "FIELD", value_delimiter = ',', help_heading = "Options of the schedule")]
     pub(crate) clear: Vec<String>,
     /// Program and arguments, without a shell
-    #[arg(
-        last = true,
-        value_name = "CMD",
-        conflicts_with = "shell",
-        help_heading = "What it runs"
-    )]
+    #[arg(last = true, value_name = "CMD", conflicts_with = "shell", help_heading = "What it runs")]
     pub(crate) command: Vec<String>,
 }
 
@@ -241,7 +226,7 @@ pub(crate) struct HistoryArgs {
     /// From this time on
     #[arg(long, visible_alias = "from", value_name = "T")]
     pub(crate) since: Option<String>,
-    /// Up to this time
+    /// Up to this time, default now; a later one also shows what is planned
     #[arg(long, visible_alias = "to", value_name = "T")]
     pub(crate) until: Option<String>,
 }

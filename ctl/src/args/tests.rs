@@ -12,9 +12,7 @@ use crate::tree;
 
 fn parse(words: &[&str]) -> SchedulerCommand {
     let words = ["slothctl", "scheduler"].iter().chain(words);
-    let matches = tree()
-        .try_get_matches_from(words)
-        .unwrap_or_else(|error| panic!("{error}"));
+    let matches = tree().try_get_matches_from(words).unwrap_or_else(|error| panic!("{error}"));
     match Cli::from_arg_matches(&matches).expect("a command").command {
         Command::Scheduler(command) => command,
         other => panic!("{other:?}"),
@@ -23,18 +21,14 @@ fn parse(words: &[&str]) -> SchedulerCommand {
 
 /// The body of `scheduler add n …`, without the name.
 fn add(words: &[&str]) -> Value {
-    let SchedulerCommand::Add(args) = parse(&[&["add", "n"], words].concat()) else {
-        panic!("not add")
-    };
+    let SchedulerCommand::Add(args) = parse(&[&["add", "n"], words].concat()) else { panic!("not add") };
     let mut body = added(&args).unwrap_or_else(|failure| panic!("{failure:?}")).2;
     body.as_object_mut().expect("an object").shift_remove("name");
     body
 }
 
 fn edit(words: &[&str]) -> Result<Value, String> {
-    let SchedulerCommand::Edit(args) = parse(&[&["edit", "n"], words].concat()) else {
-        panic!("not edit")
-    };
+    let SchedulerCommand::Edit(args) = parse(&[&["edit", "n"], words].concat()) else { panic!("not edit") };
     edited(&args).map_err(|failure| failure.message.clone())
 }
 
@@ -43,31 +37,19 @@ fn table() -> Vec<(&'static [&'static str], Value)> {
     vec![
         (&["--cron", "30 2 * * *"], json!({"trigger": "30 2 * * *"})),
         (&["--every", "90s"], json!({"trigger": "@every 90s"})),
-        (
-            &["--at", "2031-01-01T09:00"],
-            json!({"trigger": "@at 2031-01-01T09:00"}),
-        ),
+        (&["--at", "2031-01-01T09:00"], json!({"trigger": "@at 2031-01-01T09:00"})),
         (&["--reboot"], json!({"trigger": "@reboot"})),
         (&["--manual"], json!({"trigger": "manual"})),
         (&["--trigger", "@daily"], json!({"trigger": "@daily"})),
-        (
-            &["--anchor", "2026-01-01T00:00:00Z"],
-            json!({"anchor": "2026-01-01T00:00:00Z"}),
-        ),
+        (&["--anchor", "2026-01-01T00:00:00Z"], json!({"anchor": "2026-01-01T00:00:00Z"})),
         (&["--timezone", "Europe/Lisbon"], json!({"timezone": "Europe/Lisbon"})),
         (&["--tz", "UTC"], json!({"timezone": "UTC"})),
-        (
-            &["--", "/bin/x", "--flag", "a b"],
-            json!({"command": ["/bin/x", "--flag", "a b"]}),
-        ),
+        (&["--", "/bin/x", "--flag", "a b"], json!({"command": ["/bin/x", "--flag", "a b"]})),
         (&["--shell", "a | b"], json!({"shell": "a | b"})),
         (&["--user", "1000"], json!({"user": "1000"})),
         (&["--group", "adm"], json!({"group": "adm"})),
         (&["--cwd", "/srv"], json!({"cwd": "/srv"})),
-        (
-            &["--env", "A=1", "--env", "B=x=y", "--env", "C="],
-            json!({"env": {"A": "1", "B": "x=y", "C": ""}}),
-        ),
+        (&["--env", "A=1", "--env", "B=x=y", "--env", "C="], json!({"env": {"A": "1", "B": "x=y", "C": ""}})),
         (&["--umask", "027"], json!({"umask": "027"})),
         (&["--stdin", "a\nb"], json!({"stdin": "a\nb"})),
         (&["--disabled"], json!({"enabled": false})),
@@ -101,28 +83,13 @@ fn table() -> Vec<(&'static [&'static str], Value)> {
             json!({"retries": {"max": 3, "delay": "1m", "backoff": "exponential", "max_delay": "1h", "jitter": 0.2}}),
         ),
         (
-            &[
-                "--limits",
-                "memory=256Mi",
-                "--limits",
-                "nofile=1024",
-                "--limits",
-                "cpu=0.5",
-                "--limits",
-                "nice=-5",
-            ],
+            &["--limits", "memory=256Mi", "--limits", "nofile=1024", "--limits", "cpu=0.5", "--limits", "nice=-5"],
             json!({"limits": {"memory": "256Mi", "nofile": 1024, "cpu": 0.5, "nice": -5}}),
         ),
         (&["--success-codes", "0,75"], json!({"success_codes": [0, 75]})),
         (&["--pause-after-failures", "4"], json!({"pause_after_failures": 4})),
-        (
-            &["--after", "a=success", "--after", "ann/b=any"],
-            json!({"after": {"a": "success", "ann/b": "any"}}),
-        ),
-        (
-            &["--keep-runs", "10", "--keep-age", "7d"],
-            json!({"keep": {"runs": 10, "age": "7d"}}),
-        ),
+        (&["--after", "a=success", "--after", "ann/b=any"], json!({"after": {"a": "success", "ann/b": "any"}})),
+        (&["--keep-runs", "10", "--keep-age", "7d"], json!({"keep": {"runs": 10, "age": "7d"}})),
         (&["--sandbox", "none"], json!({"sandbox": "none"})),
         (&["--output-limit", "1Mi"], json!({"output_limit": "1Mi"})),
         (&["--journal=true"], json!({"journal": true})),
@@ -168,24 +135,12 @@ fn edit_is_a_merge_patch() {
 
 #[test]
 fn what_cannot_be_written_is_refused_before_the_daemon_is_asked() {
-    for words in [
-        &["--cron", "x", "--every", "1m"][..],
-        &["--shell", "a", "--", "b"],
-        &["--enabled", "--disabled"],
-    ] {
+    for words in [&["--cron", "x", "--every", "1m"][..], &["--shell", "a", "--", "b"], &["--enabled", "--disabled"]] {
         let all = [&["slothctl", "scheduler", "add", "n"], words].concat();
         assert!(tree().try_get_matches_from(all).is_err(), "{words:?}");
     }
-    for words in [
-        ["--env", "A"],
-        ["--after", "a"],
-        ["--limits", "=1"],
-        ["--file", "x"],
-        ["--stack", "s"],
-    ] {
-        let SchedulerCommand::Add(args) = parse(&[&["add", "n"], &words[..]].concat()) else {
-            panic!("not add")
-        };
+    for words in [["--env", "A"], ["--after", "a"], ["--limits", "=1"], ["--file", "x"], ["--stack", "s"]] {
+        let SchedulerCommand::Add(args) = parse(&[&["add", "n"], &words[..]].concat()) else { panic!("not add") };
         assert!(added(&args).is_err(), "{words:?}");
     }
 }
@@ -193,33 +148,20 @@ fn what_cannot_be_written_is_refused_before_the_daemon_is_asked() {
 #[test]
 fn next_knows_names_from_expressions() {
     let target = |words: &[&str]| {
-        let SchedulerCommand::Next(args) = parse(&[&["next"], words].concat()) else {
-            panic!("not next")
-        };
+        let SchedulerCommand::Next(args) = parse(&[&["next"], words].concat()) else { panic!("not next") };
         next_of(&args).map_or_else(|failure| failure.message.clone(), |target| target.to_string())
     };
     assert_eq!(target(&["nightly"]), "/schedules/nightly/next?n=10");
     assert_eq!(target(&["ann/nightly", "-n", "1"]), "/schedules/ann%2Fnightly/next?n=1");
-    assert_eq!(
-        target(&["@daily", "--tz", "UTC"]),
-        "/schedules/-/next?expr=%40daily&tz=UTC&n=10"
-    );
-    assert_eq!(
-        target(&["0 1 * * *"]),
-        "/schedules/-/next?expr=0%201%20%2A%20%2A%20%2A&n=10"
-    );
+    assert_eq!(target(&["@daily", "--tz", "UTC"]), "/schedules/-/next?expr=%40daily&tz=UTC&n=10");
+    assert_eq!(target(&["0 1 * * *"]), "/schedules/-/next?expr=0%201%20%2A%20%2A%20%2A&n=10");
     assert!(target(&["nightly", "--tz", "UTC"]).contains("--tz is for expressions"));
 }
 
 #[test]
 fn global_flags_are_taken_from_the_nearest_word() {
-    let take = |words: &[&str]| {
-        globals::take(
-            &tree()
-                .try_get_matches_from(words)
-                .unwrap_or_else(|error| panic!("{error}")),
-        )
-    };
+    let take =
+        |words: &[&str]| globals::take(&tree().try_get_matches_from(words).unwrap_or_else(|error| panic!("{error}")));
     let given = take(&[
         "slothctl",
         "-o",
@@ -236,10 +178,7 @@ fn global_flags_are_taken_from_the_nearest_word() {
     ]);
     assert_eq!(given.output.as_deref(), Some("yaml"));
     assert_eq!(given.sort.as_deref(), Some("-runs"));
-    assert!(
-        given.user && given.yes && !given.system,
-        "--system after list is the list's own: {given:?}"
-    );
+    assert!(given.user && given.yes && !given.system, "--system after list is the list's own: {given:?}");
     let own = take(&["slothctl", "--timeout", "1s", "runs", "wait", "r", "--timeout", "9s"]);
     assert_eq!(own.timeout.as_deref(), Some("1s"));
 }
@@ -282,8 +221,5 @@ fn the_help_of_every_command_is_as_it_stands_in_the_file() {
         std::fs::write(file, &help).expect("writable");
     }
     let golden = std::fs::read_to_string(file).unwrap_or_default();
-    assert!(
-        golden == help,
-        "the help changed; look at it and run SLOTH_BLESS=1 cargo test -p slothctl"
-    );
+    assert!(golden == help, "the help changed; look at it and run SLOTH_BLESS=1 cargo test -p slothctl");
 }

@@ -16,26 +16,17 @@ use crate::views;
 const RESTART: Duration = Duration::from_secs(120);
 
 pub(crate) async fn create(session: &Session, args: BackupArgs) -> Done {
-    let body = BackupRequest {
-        description: args.description,
-        no_logs: args.no_logs,
-    };
-    let answer = session
-        .slow(Call::new(Method::POST, "/backup/create").json(&body)?)
-        .await?;
+    let body = BackupRequest { description: args.description, no_logs: args.no_logs };
+    let answer = session.slow(Call::new(Method::POST, "/backup/create").json(&body)?).await?;
     let backup: BackupView = typed(&answer)?;
-    session.screen.document(&answer, |out| {
-        views::daemon::backup(&backup, &session.screen.clock, out)
-    })?;
+    session.screen.document(&answer, |out| views::daemon::backup(&backup, &session.screen.clock, out))?;
     Ok(0)
 }
 
 pub(crate) async fn list(session: &Session) -> Done {
     let rows = session.all_rows(&Target::new("/backup"), None).await?;
     let backups: Vec<BackupView> = typed_rows(&rows)?;
-    session
-        .screen
-        .list(views::daemon::backups(&backups, &session.screen.clock), rows)?;
+    session.screen.list(views::daemon::backups(&backups, &session.screen.clock), rows)?;
     Ok(0)
 }
 
@@ -53,16 +44,12 @@ pub(crate) async fn show(session: &Session, id: &str) -> Done {
         }
     };
     let backup: BackupView = typed(answer)?;
-    session
-        .screen
-        .document(answer, |out| views::daemon::backup(&backup, &session.screen.clock, out))?;
+    session.screen.document(answer, |out| views::daemon::backup(&backup, &session.screen.clock, out))?;
     Ok(0)
 }
 
 pub(crate) async fn verify(session: &Session, id: String) -> Done {
-    let answer = session
-        .slow(Call::new(Method::POST, "/backup/verify").json(&BackupId { id })?)
-        .await?;
+    let answer = session.slow(Call::new(Method::POST, "/backup/verify").json(&BackupId { id })?).await?;
     let reply: BackupVerifyReply = typed(&answer)?;
     session.screen.document(&answer, |out| {
         reply.findings.iter().for_each(|finding| out.line(finding));
@@ -75,9 +62,7 @@ pub(crate) async fn verify(session: &Session, id: String) -> Done {
 pub(crate) async fn restore(session: &Session, id: String) -> Done {
     session.confirm(&format!("replace the present data of the daemon by backup {id}"))?;
     let before: Value = session.get(&Target::new("/status")).await?;
-    let call = Call::new(Method::POST, "/backup/restore")
-        .json(&BackupId { id })?
-        .within(SLOW);
+    let call = Call::new(Method::POST, "/backup/restore").json(&BackupId { id })?.within(SLOW);
     let answer: Value = match session.client.send(call).await {
         Ok(answer) => answer.json()?,
         Err(ClientError::Lost(_)) => Value::Null, // it restarted before it could answer
@@ -91,9 +76,7 @@ pub(crate) async fn restore(session: &Session, id: String) -> Done {
         let is_new = now["started_at"] != before["started_at"] || now["pid"] != before["pid"];
         if is_new && now["state"] == "ready" {
             let whole = if answer.is_null() { now } else { answer };
-            session
-                .screen
-                .document(&whole, |out| views::daemon::anything(&whole, out))?;
+            session.screen.document(&whole, |out| views::daemon::anything(&whole, out))?;
             return Ok(0);
         }
         if tokio::time::Instant::now() >= give_up {
@@ -105,8 +88,6 @@ pub(crate) async fn restore(session: &Session, id: String) -> Done {
 
 pub(crate) async fn delete(session: &Session, id: &str) -> Done {
     let answer = session.delete(&Target::new("/backup").name(id)).await?;
-    session
-        .screen
-        .document(&answer, |out| out.line(format!("deleted backup {id}")))?;
+    session.screen.document(&answer, |out| out.line(format!("deleted backup {id}")))?;
     Ok(0)
 }

@@ -31,9 +31,7 @@ pub(crate) fn added(args: &AddArgs) -> Result<(Method, Target, Value), Failure> 
 }
 
 pub(crate) async fn edit(session: &Session, args: &EditArgs) -> Done {
-    let answer = session
-        .with_body(Method::PATCH, &schedule(&args.name), &edited(args)?)
-        .await?;
+    let answer = session.with_body(Method::PATCH, &schedule(&args.name), &edited(args)?).await?;
     show(session, &answer)
 }
 
@@ -80,19 +78,14 @@ pub(crate) async fn enable(session: &Session, args: &EnableArgs) -> Done {
 }
 
 pub(crate) async fn disable(session: &Session, args: DisableArgs) -> Done {
-    let body = DisableRequest {
-        until: args.until,
-        reason: args.reason,
-    };
+    let body = DisableRequest { until: args.until, reason: args.reason };
     let answer = session.post(&schedule(&args.name).then("/disable"), &body).await?;
     show(session, &answer)
 }
 
 pub(crate) async fn pause_all(session: &Session, reason: Option<String>) -> Done {
     session.confirm("pause every schedule of this daemon")?;
-    let answer = session
-        .post(&Target::new("/schedules/-/pause-all"), &PauseAllRequest { reason })
-        .await?;
+    let answer = session.post(&Target::new("/schedules/-/pause-all"), &PauseAllRequest { reason }).await?;
     switched(session, &answer)
 }
 
@@ -102,9 +95,7 @@ pub(crate) async fn resume_all(session: &Session) -> Done {
 }
 
 fn switched(session: &Session, answer: &Value) -> Done {
-    session
-        .screen
-        .document(answer, |out| out.line(answer["change"].as_str().unwrap_or("done")))?;
+    session.screen.document(answer, |out| out.line(answer["change"].as_str().unwrap_or("done")))?;
     Ok(0)
 }
 
@@ -114,9 +105,7 @@ fn show(session: &Session, answer: &Value) -> Done {
         return Ok(0);
     }
     let change: ScheduleChange = typed(answer)?;
-    session.screen.document(answer, |out| {
-        views::schedules::change(&change, &session.screen.clock, out)
-    })?;
+    session.screen.document(answer, |out| views::schedules::change(&change, &session.screen.clock, out))?;
     Ok(0)
 }
 

@@ -14,9 +14,7 @@ use crate::views;
 pub(crate) async fn status(session: &Session) -> Done {
     let answer = session.get(&Target::new("/status")).await?;
     let status: StatusView = typed(&answer)?;
-    session.screen.document(&answer, |out| {
-        views::daemon::status(&status, &session.screen.clock, out)
-    })?;
+    session.screen.document(&answer, |out| views::daemon::status(&status, &session.screen.clock, out))?;
     Ok(0)
 }
 
@@ -33,10 +31,7 @@ pub(crate) async fn version(session: &Session) -> Done {
     let whole = json!({"client": client, "server": answer.as_ref().ok()});
     session.screen.document(&whole, |out| {
         let line = |view: &VersionView| {
-            format!(
-                "{} (commit {}, built {}, protocol {})",
-                view.version, view.commit, view.build_date, view.protocol
-            )
+            format!("{} (commit {}, built {}, protocol {})", view.version, view.commit, view.build_date, view.protocol)
         };
         out.field("slothctl", line(&client));
         out.field("slothd", server.as_ref().map_or("not reached".to_owned(), line));
@@ -75,30 +70,20 @@ pub(crate) async fn health(session: &Session, strict: bool) -> Done {
 pub(crate) async fn reload(session: &Session) -> Done {
     let answer = session.poke(&Target::new("/config/reload")).await?;
     let reply: ReloadReply = typed(&answer)?;
-    session
-        .screen
-        .document(&answer, |out| views::daemon::reloaded(&reply, out))?;
-    Ok(if reply.problems.is_empty() {
-        0
-    } else {
-        ExitCode::Usage as u8
-    })
+    session.screen.document(&answer, |out| views::daemon::reloaded(&reply, out))?;
+    Ok(if reply.problems.is_empty() { 0 } else { ExitCode::Usage as u8 })
 }
 
 pub(crate) async fn features(session: &Session) -> Done {
     let answer = session.get(&Target::new("/features")).await?;
-    session
-        .screen
-        .document(&answer, |out| views::daemon::anything(&answer, out))?;
+    session.screen.document(&answer, |out| views::daemon::anything(&answer, out))?;
     Ok(0)
 }
 
 pub(crate) async fn whoami(session: &Session) -> Done {
     let answer = session.get(&Target::new("/whoami")).await?;
     let me: WhoamiView = typed(&answer)?;
-    session.screen.document(&answer, |out| {
-        out.line(format!("{} (uid {}), role {}", me.user, me.uid, me.role))
-    })?;
+    session.screen.document(&answer, |out| out.line(format!("{} (uid {}), role {}", me.user, me.uid, me.role)))?;
     Ok(0)
 }
 
@@ -117,20 +102,13 @@ pub(crate) async fn setting(session: &Session, key: &str) -> Done {
     if session.screen.is_data() {
         session.screen.document(&found["value"], |_| {})?;
     } else {
-        print(&format!(
-            "{}\n",
-            crate::output::text::clean(&views::schedules::plain(&found["value"]))
-        ))?;
+        print(&format!("{}\n", crate::output::text::clean(&views::schedules::plain(&found["value"]))))?;
     }
     Ok(0)
 }
 
 async fn settings(session: &Session) -> Result<Vec<Value>, Failure> {
     let mut answer = session.get(&Target::new("/config")).await?;
-    let whole = if answer.is_array() {
-        answer
-    } else {
-        answer["items"].take()
-    };
+    let whole = if answer.is_array() { answer } else { answer["items"].take() };
     array(whole)
 }

@@ -18,9 +18,7 @@ pub(crate) async fn run(session: &Session, command: DbCommand) -> Done {
     match command {
         DbCommand::Status => {
             let (answer, status) = status(session).await?;
-            session.screen.document(&answer, |out| {
-                views::daemon::db_status(&status, &session.screen.clock, out)
-            })?;
+            session.screen.document(&answer, |out| views::daemon::db_status(&status, &session.screen.clock, out))?;
         }
         DbCommand::Path => {
             let (answer, status) = status(session).await?;
@@ -36,9 +34,7 @@ pub(crate) async fn run(session: &Session, command: DbCommand) -> Done {
         DbCommand::Check => return check(session).await,
         DbCommand::Vacuum => {
             let answer = session.slow(Call::new(Method::POST, "/db/vacuum")).await?;
-            session
-                .screen
-                .document(&answer, |out| views::daemon::anything(&answer, out))?;
+            session.screen.document(&answer, |out| views::daemon::anything(&answer, out))?;
         }
         DbCommand::Backup(_) => {} // done by its other name
     }
@@ -62,12 +58,9 @@ async fn query(session: &Session, mut sql: String) -> Done {
     }
     let mut reply = ask(session, sql).await?;
     if session.globals.limit.is_some() {
-        reply.rows.truncate(
-            session
-                .screen
-                .limit
-                .map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)),
-        );
+        reply
+            .rows
+            .truncate(session.screen.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)));
     }
     let raw = objects(&reply);
     session.screen.list(views::daemon::query(&reply), raw)?;
@@ -94,9 +87,7 @@ fn objects(reply: &QueryReply) -> Vec<Value> {
 }
 
 async fn schema(session: &Session, table: Option<&str>) -> Done {
-    let only = table.map_or(String::new(), |name| {
-        format!(" AND tbl_name = '{}'", name.replace('\'', "''"))
-    });
+    let only = table.map_or(String::new(), |name| format!(" AND tbl_name = '{}'", name.replace('\'', "''")));
     let sql = format!(
         "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL{only} ORDER BY tbl_name, type DESC, name"
     );
@@ -109,10 +100,7 @@ async fn schema(session: &Session, table: Option<&str>) -> Done {
         return Ok(0);
     }
     for row in &reply.rows {
-        print(&format!(
-            "{};\n",
-            clean_lines(row.get(3).and_then(Value::as_str).unwrap_or_default())
-        ))?;
+        print(&format!("{};\n", clean_lines(row.get(3).and_then(Value::as_str).unwrap_or_default())))?;
     }
     Ok(0)
 }
@@ -123,11 +111,7 @@ async fn check(session: &Session) -> Done {
     session.screen.document(&answer, |out| {
         reply.findings.iter().for_each(|finding| out.line(finding));
         let said = if reply.ok { "ok" } else { "NOT OK" };
-        out.line(format!(
-            "{said}, {} findings in {:.0}ms",
-            reply.findings.len(),
-            reply.duration_ms
-        ));
+        out.line(format!("{said}, {} findings in {:.0}ms", reply.findings.len(), reply.duration_ms));
     })?;
     Ok(if reply.ok { 0 } else { ExitCode::Failed as u8 })
 }

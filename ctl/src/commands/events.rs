@@ -14,14 +14,10 @@ use crate::session::{Session, typed, typed_rows};
 use crate::views;
 
 pub(crate) async fn list(session: &Session, args: ListEventsArgs) -> Done {
-    let target = filtered(&args.filter)
-        .with_some("since", args.since)
-        .with_some("until", args.until);
+    let target = filtered(&args.filter).with_some("since", args.since).with_some("until", args.until);
     let rows = session.all_rows(&target, args.count).await?;
     let events: Vec<Event> = typed_rows(&rows)?;
-    session
-        .screen
-        .list(views::events::list(&events, &session.screen.clock), rows)?;
+    session.screen.list(views::events::list(&events, &session.screen.clock), rows)?;
     Ok(0)
 }
 
@@ -36,9 +32,7 @@ fn filtered(filter: &EventFilter) -> Target {
 pub(crate) async fn show(session: &Session, id: &str) -> Done {
     let answer = session.get(&Target::new("/events").name(id)).await?;
     let event: Event = typed(&answer)?;
-    session
-        .screen
-        .document(&answer, |out| views::events::show(&event, &session.screen.clock, out))?;
+    session.screen.document(&answer, |out| views::events::show(&event, &session.screen.clock, out))?;
     Ok(0)
 }
 
@@ -70,15 +64,8 @@ async fn tail_on(session: &Session, args: &TailArgs) -> Result<(), Failure> {
     loop {
         let message: Value = serde_json::from_str(&messages.next().await?.data).unwrap_or_default();
         if message["type"] == "gap" {
-            let range = if message["from"].is_null() {
-                &message["data"]
-            } else {
-                &message
-            };
-            session.say(format!(
-                "events {} to {} are no longer kept",
-                range["from"], range["to"]
-            ));
+            let range = if message["from"].is_null() { &message["data"] } else { &message };
+            session.say(format!("events {} to {} are no longer kept", range["from"], range["to"]));
             continue;
         }
         let message: StreamMessage = typed(&message)?;
@@ -93,16 +80,9 @@ async fn tail_on(session: &Session, args: &TailArgs) -> Result<(), Failure> {
 
 /// Whether an event passes what a topic cannot say.
 fn is_wanted(filter: &EventFilter, event: &Value) -> bool {
-    let severity = filter
-        .severity
-        .as_ref()
-        .is_none_or(|wanted| event["severity"] == wanted.as_str());
+    let severity = filter.severity.as_ref().is_none_or(|wanted| event["severity"] == wanted.as_str());
     let id = event["run_id"].as_str().unwrap_or_default();
-    severity
-        && filter
-            .run
-            .as_ref()
-            .is_none_or(|run| id.starts_with(run.as_str()) || id.ends_with(run.as_str()))
+    severity && filter.run.as_ref().is_none_or(|run| id.starts_with(run.as_str()) || id.ends_with(run.as_str()))
 }
 
 fn print(session: &Session, raw: &Value) -> Result<(), Failure> {
@@ -113,15 +93,10 @@ fn print(session: &Session, raw: &Value) -> Result<(), Failure> {
 
 pub(crate) fn types(session: &Session, pattern: Option<&str>) -> Done {
     let mut table = Table::new(&["TYPE"]);
-    let found: Vec<&str> = TYPES
-        .iter()
-        .copied()
-        .filter(|kind| pattern.is_none_or(|glob| matches(glob, kind)))
-        .collect();
+    let found: Vec<&str> =
+        TYPES.iter().copied().filter(|kind| pattern.is_none_or(|glob| matches(glob, kind))).collect();
     found.iter().for_each(|kind| table.push(*kind, vec![Cell::new(*kind)]));
-    session
-        .screen
-        .list(table, found.into_iter().map(Value::from).collect())?;
+    session.screen.list(table, found.into_iter().map(Value::from).collect())?;
     Ok(0)
 }
 
@@ -143,9 +118,7 @@ pub(crate) async fn audit(session: &Session, args: ListAuditArgs) -> Done {
         .with_some("since", args.since);
     let rows = session.all_rows(&target, None).await?;
     let entries: Vec<AuditEntry> = typed_rows(&rows)?;
-    session
-        .screen
-        .list(views::events::audit(&entries, &session.screen.clock), rows)?;
+    session.screen.list(views::events::audit(&entries, &session.screen.clock), rows)?;
     Ok(0)
 }
 

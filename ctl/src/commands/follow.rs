@@ -31,13 +31,7 @@ pub(crate) struct LogPrinter<'s> {
 impl<'s> LogPrinter<'s> {
     pub(crate) fn new(session: &'s Session, raw: bool, timestamps: bool) -> LogPrinter<'s> {
         let exact = raw || !session.screen.terminal;
-        LogPrinter {
-            session,
-            exact,
-            timestamps,
-            at_line_start: true,
-            cut: BTreeMap::new(),
-        }
+        LogPrinter { session, exact, timestamps, at_line_start: true, cut: BTreeMap::new() }
     }
 
     /// Prints one chunk; `raw` is its form on the wire.
@@ -55,11 +49,7 @@ impl<'s> LogPrinter<'s> {
             return print_bytes(&bytes);
         }
         let bytes = self.whole_characters(&chunk.stream, bytes);
-        let text = if self.exact {
-            bytes
-        } else {
-            clean_bytes(&bytes).into_bytes()
-        };
+        let text = if self.exact { bytes } else { clean_bytes(&bytes).into_bytes() };
         if !self.timestamps {
             return print_bytes(&text);
         }
@@ -104,10 +94,7 @@ pub(crate) async fn follow(
     offset: u64,
     printer: &mut LogPrinter<'_>,
 ) -> Result<Value, Failure> {
-    let target = Target::new("/runs")
-        .name(run)
-        .then("/logs/stream")
-        .with_some("stream", stream);
+    let target = Target::new("/runs").name(run).then("/logs/stream").with_some("stream", stream);
     let mut messages = session.client.follow_logs(target.as_str(), offset);
     let mut reconnects = 0;
     loop {
@@ -136,9 +123,7 @@ pub(crate) async fn wait(session: &Session, run: &str, limit: Option<Duration>) 
     let give_up = limit.map(|limit| Instant::now() + limit);
     loop {
         let left = give_up.map_or(WAIT, |at| at.saturating_duration_since(Instant::now()).min(WAIT));
-        let target = Target::new("/runs")
-            .name(run)
-            .with("wait", format!("{}ms", left.as_millis()));
+        let target = Target::new("/runs").name(run).with("wait", format!("{}ms", left.as_millis()));
         let call = Call::new(Method::GET, target.as_str()).within(left + Duration::from_secs(10));
         let patience = give_up.map_or(PATIENCE, |_| left.min(PATIENCE));
         let answer: Value = session.client.get_patient(call, patience).await?;

@@ -83,10 +83,7 @@ fn rows(command: &Command, path: &str, table: &mut Table) {
         }
         let aliases: Vec<&str> = sub.get_visible_aliases().collect();
         let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
-        table.push(
-            &path,
-            vec![Cell::new(&path), Cell::new(aliases.join(", ")), Cell::new(about)],
-        );
+        table.push(&path, vec![Cell::new(&path), Cell::new(aliases.join(", ")), Cell::new(about)]);
     }
 }
 
@@ -124,9 +121,7 @@ fn described(command: &Command) -> Value {
 
 fn placeholder(arg: &clap::Arg) -> String {
     let names = arg.get_value_names().unwrap_or_default();
-    names
-        .first()
-        .map_or_else(|| arg.get_id().to_string().to_uppercase(), ToString::to_string)
+    names.first().map_or_else(|| arg.get_id().to_string().to_uppercase(), ToString::to_string)
 }
 
 fn visible(command: &Command) -> impl Iterator<Item = &Command> {

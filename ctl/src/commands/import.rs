@@ -25,12 +25,7 @@ pub(crate) async fn run(session: &Session, command: ImportCommand) -> Done {
             (vec![Batch { format: "yaml", texts }], None, args.options)
         }
     };
-    let mut whole = ImportReport {
-        lines: Vec::new(),
-        made: 0,
-        refused: 0,
-        dry_run: options.dry_run,
-    };
+    let mut whole = ImportReport { lines: Vec::new(), made: 0, refused: 0, dry_run: options.dry_run };
     for batch in batches {
         let report = import(session, batch, user.clone(), &options).await?;
         whole.lines.extend(report.lines);
@@ -38,9 +33,7 @@ pub(crate) async fn run(session: &Session, command: ImportCommand) -> Done {
         whole.refused += report.refused;
     }
     let raw = serde_json::to_value(&whole).map_err(|error| Failure::incompatible(error.to_string()))?;
-    session
-        .screen
-        .document(&raw, |out| views::import::report(&whole, out))?;
+    session.screen.document(&raw, |out| views::import::report(&whole, out))?;
     Ok(if whole.refused > 0 { ExitCode::Failed as u8 } else { 0 })
 }
 
@@ -52,18 +45,10 @@ async fn import(
 ) -> Result<ImportReport, Failure> {
     let request = ImportRequest {
         format: batch.format.to_owned(),
-        sources: batch
-            .texts
-            .into_iter()
-            .map(|(name, text)| ImportSource { name, text })
-            .collect(),
+        sources: batch.texts.into_iter().map(|(name, text)| ImportSource { name, text }).collect(),
         user,
         dry_run: options.dry_run,
         replace: options.replace,
     };
-    typed(
-        &session
-            .slow(Call::new(Method::POST, "/schedules/-/import").json(&request)?)
-            .await?,
-    )
+    typed(&session.slow(Call::new(Method::POST, "/schedules/-/import").json(&request)?).await?)
 }

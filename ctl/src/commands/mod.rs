@@ -145,11 +145,7 @@ async fn each(
         }
     }
     if session.screen.is_data() {
-        let whole = if names.len() == 1 {
-            answers.pop().unwrap_or_default()
-        } else {
-            Value::Array(answers)
-        };
+        let whole = if names.len() == 1 { answers.pop().unwrap_or_default() } else { Value::Array(answers) };
         session.screen.document(&whole, |_| {})?;
     }
     first_failure.map_or(Ok(0), |exit| Err(Failure::exit(exit)))

@@ -28,18 +28,14 @@ pub(crate) async fn list(session: &Session, args: ListRunsArgs) -> Done {
         .with_some("until", args.until);
     let rows = session.all_rows(&target, None).await?;
     let runs: Vec<RunView> = typed_rows(&rows)?;
-    session
-        .screen
-        .list(views::runs::list(&runs, &session.screen.clock), rows)?;
+    session.screen.list(views::runs::list(&runs, &session.screen.clock), rows)?;
     Ok(0)
 }
 
 pub(crate) async fn show(session: &Session, run: &str) -> Done {
     let answer = session.get(&self::run(run)).await?;
     let view: RunView = typed(&answer)?;
-    session
-        .screen
-        .document(&answer, |out| views::runs::show(&view, &session.screen.clock, out))?;
+    session.screen.document(&answer, |out| views::runs::show(&view, &session.screen.clock, out))?;
     Ok(0)
 }
 
@@ -73,19 +69,12 @@ async fn past_output(session: &Session, args: &LogsArgs, printer: &mut LogPrinte
             .with_some("offset", tail.is_none().then_some(offset));
         let answer = session.get(&target).await?;
         let page: LogPage = typed(&answer)?;
-        for (chunk, raw) in page
-            .chunks
-            .iter()
-            .zip(answer["chunks"].as_array().into_iter().flatten())
-        {
+        for (chunk, raw) in page.chunks.iter().zip(answer["chunks"].as_array().into_iter().flatten()) {
             printer.chunk(chunk, raw)?;
         }
         let said = page.chunks.iter().any(|chunk| chunk.stream == "note");
         if page.dropped_bytes > 0 && offset == 0 && !said {
-            session.say(format!(
-                "{} bytes in the middle were not kept (output_limit)",
-                page.dropped_bytes
-            ));
+            session.say(format!("{} bytes in the middle were not kept (output_limit)", page.dropped_bytes));
         }
         if page.next_offset <= offset || tail.take().is_some() {
             return Ok(page.next_offset);
@@ -105,29 +94,17 @@ pub(crate) async fn wait(session: &Session, args: WaitArgs) -> Done {
     };
     let mut answers = unless_interrupted(session, "the run goes on", all).await?;
     let runs: Vec<RunView> = typed_rows(&answers)?;
-    let whole = if answers.len() == 1 {
-        answers.remove(0)
-    } else {
-        Value::Array(answers)
-    };
-    session.screen.document(&whole, |out| {
-        runs.iter().for_each(|run| out.line(views::runs::ended(run)))
-    })?;
+    let whole = if answers.len() == 1 { answers.remove(0) } else { Value::Array(answers) };
+    session.screen.document(&whole, |out| runs.iter().for_each(|run| out.line(views::runs::ended(run))))?;
     Ok(runs.iter().map(exit_code).find(|code| *code != 0).unwrap_or(0))
 }
 
 pub(crate) async fn cancel(session: &Session, args: CancelArgs) -> Done {
-    let body = CancelRequest {
-        reason: args.reason,
-        force: args.force,
-    };
+    let body = CancelRequest { reason: args.reason, force: args.force };
     let act = async |name: &str| session.post(&run(name).then("/cancel"), &body).await;
     each(session, &args.runs, act, |name, answer, out| {
         let id = answer["run_id"].as_str().unwrap_or(name);
-        out.line(format!(
-            "run {id}: {}",
-            answer["status"].as_str().unwrap_or("cancelling")
-        ));
+        out.line(format!("run {id}: {}", answer["status"].as_str().unwrap_or("cancelling")));
         Ok(())
     })
     .await
@@ -151,9 +128,7 @@ pub(crate) async fn trigger(session: &Session, args: RunArgs) -> Done {
     let id = answer["run_id"].as_str().unwrap_or_default().to_owned();
     let status = answer["status"].as_str().unwrap_or("accepted");
     if !args.wait && !args.follow {
-        session
-            .screen
-            .document(&answer, |out| out.line(format!("run {id} {status}")))?;
+        session.screen.document(&answer, |out| out.line(format!("run {id} {status}")))?;
         return Ok(0);
     }
     session.say(format!("run {id} {status}"));
@@ -172,18 +147,14 @@ pub(crate) async fn trigger(session: &Session, args: RunArgs) -> Done {
     } else if args.follow {
         session.screen.stream(&ended, String::new)?;
     } else {
-        session
-            .screen
-            .document(&ended, |out| out.line(views::runs::ended(&run)))?;
+        session.screen.document(&ended, |out| out.line(views::runs::ended(&run)))?;
     }
     Ok(exit_code(&run))
 }
 
 /// Asks once, also when the connection breaks in between: the daemon knows the key again.
 async fn ask_for_run(session: &Session, name: &str) -> Result<Value, Failure> {
-    let body = TriggerRequest {
-        by: Some("manual".to_owned()),
-    };
+    let body = TriggerRequest { by: Some("manual".to_owned()) };
     let call = Call::new(Method::POST, schedule(name).then("/trigger").as_str()).json(&body)?;
     let call = call.header("idempotency-key", random_key()?);
     match session.client.send(call.clone()).await {

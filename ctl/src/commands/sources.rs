@@ -33,10 +33,7 @@ pub(crate) fn crontab(args: &CrontabArgs) -> Result<Vec<Batch>, Failure> {
     }
     if args.files.is_empty() {
         let texts = vec![of_user(args.user.as_deref())?];
-        return Ok(vec![Batch {
-            format: "crontab",
-            texts,
-        }]);
+        return Ok(vec![Batch { format: "crontab", texts }]);
     }
     gather(args.files.iter().map(PathBuf::from).collect(), args.system)
 }
@@ -46,10 +43,7 @@ fn gather(paths: Vec<PathBuf>, system: bool) -> Result<Vec<Batch>, Failure> {
     let mut batches: Vec<Batch> = Vec::new();
     let mut add = |format: &'static str, text: (String, String)| match batches.iter_mut().find(|b| b.format == format) {
         Some(batch) => batch.texts.push(text),
-        None => batches.push(Batch {
-            format,
-            texts: vec![text],
-        }),
+        None => batches.push(Batch { format, texts: vec![text] }),
     };
     for path in paths {
         if !path.is_dir() {
@@ -71,25 +65,15 @@ fn gather(paths: Vec<PathBuf>, system: bool) -> Result<Vec<Batch>, Failure> {
 }
 
 fn format_of(path: &Path, system: bool) -> &'static str {
-    let in_cron_d = path
-        .parent()
-        .and_then(Path::file_name)
-        .is_some_and(|dir| dir == "cron.d");
+    let in_cron_d = path.parent().and_then(Path::file_name).is_some_and(|dir| dir == "cron.d");
     if path.file_name().is_some_and(|name| name == "anacrontab") {
         return "anacrontab";
     }
-    if system || in_cron_d || path == Path::new("/etc/crontab") {
-        "system_crontab"
-    } else {
-        "crontab"
-    }
+    if system || in_cron_d || path == Path::new("/etc/crontab") { "system_crontab" } else { "crontab" }
 }
 
 fn holds_scripts(dir: &Path, files: &[PathBuf]) -> bool {
-    let named = dir
-        .file_name()
-        .and_then(|name| name.to_str())
-        .is_some_and(|name| SCRIPT_DIRS.contains(&name));
+    let named = dir.file_name().and_then(|name| name.to_str()).is_some_and(|name| SCRIPT_DIRS.contains(&name));
     named || (!files.is_empty() && files.iter().all(|file| is_executable(file)))
 }
 
@@ -115,9 +99,7 @@ fn is_executable(path: &Path) -> bool {
 fn first_line(path: &Path) -> Result<String, Failure> {
     let mut start = Vec::new();
     let file = fs::File::open(path).map_err(|error| named(path, &error))?;
-    file.take(FIRST_LINE_BYTES_MAX)
-        .read_to_end(&mut start)
-        .map_err(|error| named(path, &error))?;
+    file.take(FIRST_LINE_BYTES_MAX).read_to_end(&mut start).map_err(|error| named(path, &error))?;
     let line = start.split(|&byte| byte == b'\n').next().unwrap_or_default();
     Ok(String::from_utf8_lossy(line).into_owned())
 }
@@ -144,9 +126,7 @@ fn of_user(user: Option<&str>) -> Result<(String, String), Failure> {
         command.args(["-u", user]);
     }
     let hint = "name a file, or - for standard input";
-    let ran = command
-        .output()
-        .map_err(|error| Failure::usage(format!("crontab -l: {error}")).hint(hint))?;
+    let ran = command.output().map_err(|error| Failure::usage(format!("crontab -l: {error}")).hint(hint))?;
     if !ran.status.success() {
         let said = String::from_utf8_lossy(&ran.stderr);
         return Err(Failure::not_found(format!("crontab -l: {}", said.trim())).hint(hint));
@@ -177,10 +157,8 @@ mod tests {
         let anacron = put("anacrontab", "1 5 x y\n", 0o644);
         let dirs = [own, anacron, root.path().join("cron.d"), root.path().join("cron.daily")];
         let batches = gather(dirs.into(), false).expect("readable");
-        let short: Vec<(&str, usize, &str)> = batches
-            .iter()
-            .map(|batch| (batch.format, batch.texts.len(), batch.texts[0].1.as_str()))
-            .collect();
+        let short: Vec<(&str, usize, &str)> =
+            batches.iter().map(|batch| (batch.format, batch.texts.len(), batch.texts[0].1.as_str())).collect();
         assert_eq!(
             short,
             [

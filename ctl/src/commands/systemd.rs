@@ -10,21 +10,12 @@ use crate::args::scheduler::SystemdArgs;
 use crate::failure::Failure;
 
 /// The first place wins, as in systemd.unit(5).
-const DIRS: &[&str] = &[
-    "/etc/systemd/system",
-    "/run/systemd/system",
-    "/usr/lib/systemd/system",
-    "/lib/systemd/system",
-];
+const DIRS: &[&str] = &["/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
 
 /// One batch for each timer.
 pub(crate) fn batches(args: &SystemdArgs) -> Result<Vec<Batch>, Failure> {
     let dirs: Vec<PathBuf> = DIRS.iter().map(PathBuf::from).collect();
-    let units = if args.all {
-        every_timer(&dirs)
-    } else {
-        args.units.clone()
-    };
+    let units = if args.all { every_timer(&dirs) } else { args.units.clone() };
     units.iter().map(|unit| batch(unit, &dirs)).collect()
 }
 
@@ -46,9 +37,7 @@ fn batch(unit: &str, dirs: &[PathBuf]) -> Result<Batch, Failure> {
     let mut name = unit.to_owned();
     if let (true, Some(dir)) = (unit.contains('/'), Path::new(unit).parent()) {
         dirs.insert(0, dir.to_path_buf());
-        name = Path::new(unit)
-            .file_name()
-            .map_or(name, |file| file.to_string_lossy().into_owned());
+        name = Path::new(unit).file_name().map_or(name, |file| file.to_string_lossy().into_owned());
     }
     if !name.ends_with(".timer") {
         name.push_str(".timer");
@@ -63,32 +52,21 @@ fn batch(unit: &str, dirs: &[PathBuf]) -> Result<Batch, Failure> {
     let service = texts.iter().rev().find_map(|(_, text)| unit_setting(text));
     let service = service.unwrap_or_else(|| name.trim_end_matches(".timer").to_owned() + ".service");
     texts.extend(unit_texts(&service, &dirs)?); // a service that is missing is the daemon's to report
-    Ok(Batch {
-        format: "systemd",
-        texts,
-    })
+    Ok(Batch { format: "systemd", texts })
 }
 
 /// The unit file and its drop-ins, in the order in which systemd reads them; empty when there is no such unit.
 fn unit_texts(name: &str, dirs: &[PathBuf]) -> Result<Vec<(String, String)>, Failure> {
-    let template = name
-        .split_once('@')
-        .and_then(|(stem, rest)| Some(format!("{stem}@.{}", rest.rsplit_once('.')?.1)));
+    let template = name.split_once('@').and_then(|(stem, rest)| Some(format!("{stem}@.{}", rest.rsplit_once('.')?.1)));
     let names: Vec<&str> = std::iter::once(name).chain(template.as_deref()).collect();
-    let file = names
-        .iter()
-        .find_map(|name| dirs.iter().map(|dir| dir.join(name)).find(|path| path.is_file()));
+    let file = names.iter().find_map(|name| dirs.iter().map(|dir| dir.join(name)).find(|path| path.is_file()));
     let Some(file) = file else {
         return Ok(Vec::new());
     };
     let mut paths = vec![file];
     let mut drop_ins: BTreeMap<String, PathBuf> = BTreeMap::new();
     for name in names {
-        for entry in dirs
-            .iter()
-            .filter_map(|dir| fs::read_dir(dir.join(format!("{name}.d"))).ok())
-            .flatten()
-            .flatten()
+        for entry in dirs.iter().filter_map(|dir| fs::read_dir(dir.join(format!("{name}.d"))).ok()).flatten().flatten()
         {
             let file = entry.file_name().to_string_lossy().into_owned();
             if file.ends_with(".conf") {
@@ -107,10 +85,8 @@ fn unit_setting(text: &str) -> Option<String> {
     for line in text.lines().map(str::trim) {
         if line.starts_with('[') {
             in_timer = line == "[Timer]";
-        } else if let Some(value) = line
-            .strip_prefix("Unit")
-            .map(str::trim_start)
-            .and_then(|rest| rest.strip_prefix('='))
+        } else if let Some(value) =
+            line.strip_prefix("Unit").map(str::trim_start).and_then(|rest| rest.strip_prefix('='))
             && in_timer
         {
             found = Some(value.trim().to_owned()).filter(|value| !value.is_empty());
@@ -138,20 +114,9 @@ mod tests {
         put("etc/b.service.d/x.conf", "[Service]\nUser=b\n");
         let dirs = [root.path().join("etc"), root.path().join("lib")];
         let batch = batch("a", &dirs).expect("found");
-        let names: Vec<String> = batch
-            .texts
-            .iter()
-            .map(|(name, _)| name.replace(&root.path().display().to_string(), ""))
-            .collect();
-        assert_eq!(
-            names,
-            [
-                "/lib/a.timer",
-                "/etc/a.timer.d/10.conf",
-                "/lib/b.service",
-                "/etc/b.service.d/x.conf"
-            ]
-        );
+        let names: Vec<String> =
+            batch.texts.iter().map(|(name, _)| name.replace(&root.path().display().to_string(), "")).collect();
+        assert_eq!(names, ["/lib/a.timer", "/etc/a.timer.d/10.conf", "/lib/b.service", "/etc/b.service.d/x.conf"]);
         assert!(super::batch("none.timer", &dirs).is_err());
     }
 }

@@ -26,7 +26,7 @@ impl Details {
 
     pub(crate) fn styled(&mut self, name: &str, value: impl AsRef<str>, style: Style) {
         self.parts.push(Part::Field {
-            name: name.to_owned(),
+            name: clean(name).into_owned(),
             value: clean(value.as_ref()).into_owned(),
             style,
         });
@@ -40,21 +40,12 @@ impl Details {
     }
 
     pub(crate) fn line(&mut self, text: impl AsRef<str>) {
-        self.parts.push(Part::Line {
-            text: clean(text.as_ref()).into_owned(),
-            style: Style::Plain,
-        });
+        self.parts.push(Part::Line { text: clean(text.as_ref()).into_owned(), style: Style::Plain });
     }
 
     pub(crate) fn title(&mut self, text: &str) {
-        self.parts.push(Part::Line {
-            text: String::new(),
-            style: Style::Plain,
-        });
-        self.parts.push(Part::Line {
-            text: clean(text).into_owned(),
-            style: Style::Title,
-        });
+        self.parts.push(Part::Line { text: String::new(), style: Style::Plain });
+        self.parts.push(Part::Line { text: clean(text).into_owned(), style: Style::Title });
     }
 
     /// Several lines, indented.
@@ -77,11 +68,7 @@ impl Details {
             match part {
                 Part::Field { name, value, style } => {
                     let gap = " ".repeat(width - name.width() - 1);
-                    let line = format!(
-                        "{}:{gap}{}",
-                        paint(name, Style::Title, color),
-                        paint(value, *style, color)
-                    );
+                    let line = format!("{}:{gap}{}", paint(name, Style::Title, color), paint(value, *style, color));
                     out.push_str(line.trim_end());
                     out.push('\n');
                 }

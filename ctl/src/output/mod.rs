@@ -71,10 +71,7 @@ impl Format {
 impl Screen {
     pub(crate) fn new(globals: &Globals, env: &dyn Fn(&str) -> Option<OsString>) -> Result<Screen, Failure> {
         let set = |name: &str| env(name).is_some_and(|value| !value.is_empty());
-        let named = globals
-            .output
-            .clone()
-            .or_else(|| env("SLOTHCTL_OUTPUT").and_then(|name| name.into_string().ok()));
+        let named = globals.output.clone().or_else(|| env("SLOTHCTL_OUTPUT").and_then(|name| name.into_string().ok()));
         let format = match named.as_deref().filter(|name| !name.is_empty()) {
             Some(name) => Format::parse(name)
                 .ok_or_else(|| Failure::usage(format!("SLOTHCTL_OUTPUT: there is no format \"{name}\"")))?,
@@ -88,24 +85,16 @@ impl Screen {
             _ => terminal && !dumb && !globals.no_color && !set("NO_COLOR"),
         };
         let limit = match globals.limit.as_deref() {
-            Some(text) => text
-                .parse()
-                .map_err(|_| Failure::usage(format!("--limit {text}: expected a number")))?,
+            Some(text) => text.parse().map_err(|_| Failure::usage(format!("--limit {text}: expected a number")))?,
             None => LIMIT,
         };
-        let columns = globals
-            .columns
-            .as_ref()
-            .map(|names| names.split(',').map(|name| name.trim().to_owned()).collect());
+        let columns =
+            globals.columns.as_ref().map(|names| names.split(',').map(|name| name.trim().to_owned()).collect());
         Ok(Screen {
             format,
             terminal,
             color,
-            width: if terminal {
-                terminal_size::terminal_size().map(|(width, _)| width.0.into())
-            } else {
-                None
-            },
+            width: if terminal { terminal_size::terminal_size().map(|(width, _)| width.0.into()) } else { None },
             headers: !globals.no_headers,
             columns,
             sort: globals.sort.clone(),
@@ -118,11 +107,7 @@ impl Screen {
     /// A list; `raw` holds the same rows as they came.
     pub(crate) fn list(&self, table: Table, raw: Vec<Value>) -> Result<(), Failure> {
         let text = self.list_text(table, raw)?;
-        if self.pager && matches!(self.format, Format::Table | Format::Wide) {
-            self.page(&text)
-        } else {
-            print(&text)
-        }
+        if self.pager && matches!(self.format, Format::Table | Format::Wide) { self.page(&text) } else { print(&text) }
     }
 
     pub(crate) fn list_text(&self, mut table: Table, mut raw: Vec<Value>) -> Result<String, Failure> {
@@ -135,11 +120,7 @@ impl Screen {
         }
         Ok(match self.format {
             Format::Json | Format::Yaml => self.data_text(&Value::Array(raw))?,
-            Format::Name => table
-                .rows
-                .iter()
-                .map(|row| text::clean(&row.name).into_owned() + "\n")
-                .collect(),
+            Format::Name => table.rows.iter().map(|row| text::clean(&row.name).into_owned() + "\n").collect(),
             Format::Csv => {
                 let csv = table.select(self.columns.as_deref(), true)?.csv(self.headers);
                 if self.terminal { text::clean_lines(&csv) } else { csv }
@@ -193,11 +174,7 @@ impl Screen {
         if text.lines().count() < height || pager.is_empty() || pager == "cat" {
             return print(text);
         }
-        let started = Command::new("/bin/sh")
-            .args(["-c", &pager])
-            .env("LESS", "FRSX")
-            .stdin(Stdio::piped())
-            .spawn();
+        let started = Command::new("/bin/sh").args(["-c", &pager]).env("LESS", "FRSX").stdin(Stdio::piped()).spawn();
         let Ok(mut child) = started else {
             return print(text);
         };
@@ -211,11 +188,7 @@ impl Screen {
 
 /// A JSON document: indented for a terminal, in one line for a program.
 pub(crate) fn json_text<T: Serialize>(value: &T, indent: bool) -> String {
-    let text = if indent {
-        serde_json::to_string_pretty(value)
-    } else {
-        serde_json::to_string(value)
-    };
+    let text = if indent { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
     text::clean_json(&text.unwrap_or_default()).into_owned() + "\n"
 }
 

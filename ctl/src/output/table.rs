@@ -62,18 +62,12 @@ impl Table {
             right: title.contains('>'),
             whole: title.starts_with('!'),
         });
-        Table {
-            columns: columns.collect(),
-            rows: Vec::new(),
-        }
+        Table { columns: columns.collect(), rows: Vec::new() }
     }
 
     pub(crate) fn push(&mut self, name: impl Into<String>, cells: Vec<Cell>) {
         debug_assert_eq!(cells.len(), self.columns.len());
-        self.rows.push(Row {
-            name: name.into(),
-            cells,
-        });
+        self.rows.push(Row { name: name.into(), cells });
     }
 
     /// The order of rows by a column (`-COL`: downwards), numbers as numbers.
@@ -97,30 +91,19 @@ impl Table {
     pub(crate) fn select(self, names: Option<&[String]>, wide: bool) -> Result<Table, Failure> {
         let kept: Vec<usize> = match names {
             Some(names) => names.iter().map(|name| self.find(name)).collect::<Result<_, _>>()?,
-            None => (0..self.columns.len())
-                .filter(|&at| wide || !self.columns[at].wide)
-                .collect(),
+            None => (0..self.columns.len()).filter(|&at| wide || !self.columns[at].wide).collect(),
         };
         let columns = kept.iter().map(|&at| self.columns[at].clone()).collect();
-        let pick = |row: Row| Row {
-            cells: kept.iter().map(|&at| row.cells[at].clone()).collect(),
-            ..row
-        };
-        Ok(Table {
-            columns,
-            rows: self.rows.into_iter().map(pick).collect(),
-        })
+        let pick = |row: Row| Row { cells: kept.iter().map(|&at| row.cells[at].clone()).collect(), ..row };
+        Ok(Table { columns, rows: self.rows.into_iter().map(pick).collect() })
     }
 
     fn find(&self, name: &str) -> Result<usize, Failure> {
         let plain = |text: &str| text.to_lowercase().replace(['_', '-'], " ");
-        self.columns
-            .iter()
-            .position(|column| plain(&column.title) == plain(name))
-            .ok_or_else(|| {
-                let known: Vec<String> = self.columns.iter().map(|column| column.title.to_lowercase()).collect();
-                Failure::usage(format!("there is no column \"{name}\"")).hint(format!("columns: {}", known.join(", ")))
-            })
+        self.columns.iter().position(|column| plain(&column.title) == plain(name)).ok_or_else(|| {
+            let known: Vec<String> = self.columns.iter().map(|column| column.title.to_lowercase()).collect();
+            Failure::usage(format!("there is no column \"{name}\"")).hint(format!("columns: {}", known.join(", ")))
+        })
     }
 
     /// For people. `width`: of the terminal; without it nothing is cut.
@@ -131,12 +114,7 @@ impl Table {
             .enumerate()
             .map(|(at, column)| {
                 let title = if headers { column.title.width() } else { 0 };
-                self.rows
-                    .iter()
-                    .map(|row| row.cells[at].text.width())
-                    .max()
-                    .unwrap_or(0)
-                    .max(title)
+                self.rows.iter().map(|row| row.cells[at].text.width()).max().unwrap_or(0).max(title)
             })
             .collect();
         if let Some(limit) = width {
@@ -203,20 +181,12 @@ impl Cell {
     /// The same text for people and programs; control characters are escaped for people.
     pub(crate) fn new(value: impl Into<String>) -> Cell {
         let value = value.into();
-        Cell {
-            text: clean(&value).into_owned(),
-            value,
-            style: Style::Plain,
-        }
+        Cell { text: clean(&value).into_owned(), value, style: Style::Plain }
     }
 
     /// A text for people and another value for programs.
     pub(crate) fn pair(text: impl AsRef<str>, value: impl Into<String>) -> Cell {
-        Cell {
-            text: clean(text.as_ref()).into_owned(),
-            value: value.into(),
-            style: Style::Plain,
-        }
+        Cell { text: clean(text.as_ref()).into_owned(), value: value.into(), style: Style::Plain }
     }
 
     /// `-` when there is nothing.
@@ -225,11 +195,7 @@ impl Cell {
     }
 
     pub(crate) fn none() -> Cell {
-        Cell {
-            text: "-".to_owned(),
-            value: String::new(),
-            style: Style::Faint,
-        }
+        Cell { text: "-".to_owned(), value: String::new(), style: Style::Faint }
     }
 
     pub(crate) fn styled(mut self, style: Style) -> Cell {
@@ -265,11 +231,7 @@ pub(crate) fn paint(text: &str, style: Style, color: bool) -> String {
         Style::Title => "1",
         Style::Plain => return text.to_owned(),
     };
-    if color && !text.is_empty() {
-        format!("\x1b[{code}m{text}\x1b[0m")
-    } else {
-        text.to_owned()
-    }
+    if color && !text.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
 }
 
 fn cut(text: &str, width: usize) -> String {
@@ -315,14 +277,8 @@ mod tests {
     #[test]
     fn tables_align_and_escape() {
         let normal = sample().select(None, false).expect("columns");
-        assert_eq!(
-            normal.render(true, false, None),
-            "NAME       RUNS\nb            10\na\\x1b[31m     9\n"
-        );
-        assert_eq!(
-            sample().render(false, false, None).lines().next(),
-            Some("b          10  x, \"y\"\\n")
-        );
+        assert_eq!(normal.render(true, false, None), "NAME       RUNS\nb            10\na\\x1b[31m     9\n");
+        assert_eq!(sample().render(false, false, None).lines().next(), Some("b          10  x, \"y\"\\n"));
         let narrow = sample().render(true, false, Some(30));
         assert!(narrow.lines().all(|line| line.width() <= 30), "{narrow}");
     }
@@ -332,9 +288,7 @@ mod tests {
         assert_eq!(sample().order("runs").expect("a column"), [1, 0]);
         assert_eq!(sample().order("-runs").expect("a column"), [0, 1]);
         assert!(sample().order("nope").is_err());
-        let chosen = sample()
-            .select(Some(&["text".to_owned(), "name".to_owned()]), false)
-            .expect("columns");
+        let chosen = sample().select(Some(&["text".to_owned(), "name".to_owned()]), false).expect("columns");
         assert_eq!(chosen.csv(true), "text,name\n\"x, \"\"y\"\"\n\",b\n,a\x1b[31m\n");
     }
 }

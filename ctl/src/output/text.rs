@@ -88,13 +88,7 @@ mod tests {
             clean("\x1b[2J\x07a\nb\tc\rd\u{9b}31m\u{202e}e\x7f"),
             "\\x1b[2J\\x07a\\nb\\tc\\rd\\u{9b}31m\\u{202e}e\\x7f"
         );
-        assert_eq!(
-            clean_bytes(b"ok\n\t\x1b]0;x\x07\xff\r\n"),
-            "ok\n\t\\x1b]0;x\\x07\\xff\\r\n"
-        );
-        assert_eq!(
-            clean_json("{\"a\":\"\u{9b}\u{e0041}\"}\n"),
-            "{\"a\":\"\\u009b\\udb40\\udc41\"}\n"
-        );
+        assert_eq!(clean_bytes(b"ok\n\t\x1b]0;x\x07\xff\r\n"), "ok\n\t\\x1b]0;x\\x07\\xff\\r\n");
+        assert_eq!(clean_json("{\"a\":\"\u{9b}\u{e0041}\"}\n"), "{\"a\":\"\\u009b\\udb40\\udc41\"}\n");
     }
 }

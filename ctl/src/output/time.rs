@@ -18,24 +18,14 @@ pub(crate) struct Clock {
 impl Clock {
     /// Of this machine; UTC when its zone is unknown or not wanted.
     pub(crate) fn of_the_host(utc: bool) -> Clock {
-        let zone = if utc {
-            None
-        } else {
-            zone_of_the_host(std::env::var("TZ").ok().as_deref())
-        };
-        Clock {
-            now: Timestamp::now(),
-            zone: zone.unwrap_or(TimeZone::UTC),
-        }
+        let zone = if utc { None } else { zone_of_the_host(std::env::var("TZ").ok().as_deref()) };
+        Clock { now: Timestamp::now(), zone: zone.unwrap_or(TimeZone::UTC) }
     }
 
     /// `2026-03-08 02:30:00`; the text itself when it is no time.
     pub(crate) fn absolute(&self, time: &str) -> String {
         match time.parse::<Timestamp>() {
-            Ok(time) => time
-                .to_zoned_datetime(self.zone.clone())
-                .strftime("%Y-%m-%d %H:%M:%S")
-                .to_string(),
+            Ok(time) => time.to_zoned_datetime(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
             Err(_) => time.to_owned(),
         }
     }
@@ -50,8 +40,7 @@ impl Clock {
 
     /// `3 min ago`.
     pub(crate) fn ago(&self, time: &str) -> String {
-        time.parse::<Timestamp>()
-            .map_or_else(|_| time.to_owned(), |time| self.relative(time))
+        time.parse::<Timestamp>().map_or_else(|_| time.to_owned(), |time| self.relative(time))
     }
 
     fn relative(&self, time: Timestamp) -> String {
@@ -63,11 +52,7 @@ impl Clock {
             3600..=172_799 => format!("{} h", seconds / 3600),
             _ => format!("{} d", seconds / 86_400),
         };
-        if ms > 0 {
-            format!("in {amount}")
-        } else {
-            format!("{amount} ago")
-        }
+        if ms > 0 { format!("in {amount}") } else { format!("{amount} ago") }
     }
 
     fn short(&self, time: Timestamp) -> String {
@@ -121,11 +106,7 @@ pub(crate) fn size(bytes: u64) -> String {
         amount /= 1024.0;
         unit = next;
     }
-    if unit == "B" {
-        format!("{bytes} B")
-    } else {
-        format!("{amount:.1} {unit}")
-    }
+    if unit == "B" { format!("{bytes} B") } else { format!("{amount:.1} {unit}") }
 }
 
 /// A duration of the command line: numbers with `ns us ms s m h d w`, joined; a bare number is seconds.
@@ -156,11 +137,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, Failure> {
         total = total.checked_add(part).ok_or_else(wrong)?;
         rest = &after[end..];
     }
-    if text.trim().is_empty() {
-        Err(wrong())
-    } else {
-        Ok(total)
-    }
+    if text.trim().is_empty() { Err(wrong()) } else { Ok(total) }
 }
 
 #[cfg(test)]
@@ -169,17 +146,11 @@ mod tests {
 
     #[test]
     fn durations_are_printed_and_read() {
-        let printed: Vec<String> = [850, 12_340, 59_949, 59_960, 250_000, 7_500_000, 273_600_000]
-            .map(duration)
-            .into();
+        let printed: Vec<String> = [850, 12_340, 59_949, 59_960, 250_000, 7_500_000, 273_600_000].map(duration).into();
         assert_eq!(printed, ["850ms", "12.3s", "59.9s", "1m00s", "4m10s", "2h05m", "3d04h"]);
-        for (text, ms) in [
-            ("30", 30_000),
-            ("1.5h", 5_400_000),
-            ("1h30m", 5_400_000),
-            ("250ms", 250),
-            ("2d", 172_800_000),
-        ] {
+        for (text, ms) in
+            [("30", 30_000), ("1.5h", 5_400_000), ("1h30m", 5_400_000), ("250ms", 250), ("2d", 172_800_000)]
+        {
             assert_eq!(parse_duration(text).expect(text).as_millis(), ms, "{text}");
         }
         for text in ["", "-1s", "1x", "h", "1h30", "nan", "99999999999999999999w"] {
@@ -191,11 +162,7 @@ mod tests {
     fn zones_are_read_without_a_search() {
         let hour = |tz: &str| {
             let zone = zone_of_the_host(Some(tz)).unwrap_or(TimeZone::UTC);
-            Clock {
-                now: Timestamp::UNIX_EPOCH,
-                zone,
-            }
-            .absolute("2026-07-01T00:00:00Z")
+            Clock { now: Timestamp::UNIX_EPOCH, zone }.absolute("2026-07-01T00:00:00Z")
         };
         assert_eq!(hour("EST5EDT,M3.2.0,M11.1.0"), "2026-06-30 20:00:00");
         assert_eq!(hour("../../etc/passwd"), "2026-07-01 00:00:00");
@@ -208,10 +175,7 @@ mod tests {
     #[test]
     fn times_are_relative_and_absolute() {
         let now = "2026-03-06T01:26:00Z".parse().expect("a time");
-        let clock = Clock {
-            now,
-            zone: TimeZone::fixed(jiff::tz::offset(1)),
-        };
+        let clock = Clock { now, zone: TimeZone::fixed(jiff::tz::offset(1)) };
         assert_eq!(clock.coming("2026-03-06T01:30:00.000Z"), "in 4 min (02:30)");
         assert_eq!(clock.coming("2026-03-07T01:30:15.000Z"), "in 24 h (Sat 02:30:15)");
         assert_eq!(clock.coming("2026-03-30T01:30:00.000Z"), "in 24 d (2026-03-30 02:30)");

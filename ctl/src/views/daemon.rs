@@ -16,18 +16,8 @@ pub(crate) fn status(status: &StatusView, clock: &Clock, out: &mut Details) {
     }
     out.field("version", &status.version);
     out.field("pid", status.pid.to_string());
-    out.field(
-        "up",
-        format!(
-            "{} (since {})",
-            duration(status.uptime_ms),
-            clock.absolute(&status.started_at)
-        ),
-    );
-    out.field(
-        "data",
-        format!("{} (database {})", status.data_dir, size(status.database_bytes)),
-    );
+    out.field("up", format!("{} (since {})", duration(status.uptime_ms), clock.absolute(&status.started_at)));
+    out.field("data", format!("{} (database {})", status.data_dir, size(status.database_bytes)));
     out.field("memory", size(status.rss_bytes));
     out.field("executor", &status.executor);
     out.field("schedules", status.schedules.to_string());
@@ -39,14 +29,18 @@ pub(crate) fn status(status: &StatusView, clock: &Clock, out: &mut Details) {
     out.field("runs", format!("{} running, {} waiting", status.running, status.queued));
     let late = &status.lateness;
     if late.count > 0 {
-        let numbers = format!(
-            "p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms",
-            late.p50_ms, late.p99_ms, late.max_ms
-        );
+        let numbers = format!("p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms", late.p50_ms, late.p99_ms, late.max_ms);
         out.field("lateness", format!("{numbers} of {} starts", late.count));
     }
-    if !status.skipped.is_empty() {
-        out.field("skipped", plain(&Value::Object(status.skipped.clone())));
+    let is_counted = |count: &Value| count.as_u64() != Some(0);
+    let skipped: Vec<String> = status
+        .skipped
+        .iter()
+        .filter(|(_, count)| is_counted(count))
+        .map(|(reason, count)| format!("{} {reason}", plain(count)))
+        .collect();
+    if !skipped.is_empty() {
+        out.field("did not run", skipped.join(", "));
     }
     out.field("events", format!("{} so far", status.event_seq));
     out.field("clock epoch", status.clock_epoch.to_string());
@@ -85,18 +79,11 @@ pub(crate) fn settings(settings: &[Setting], origin: bool) -> Table {
 pub(crate) fn reloaded(reply: &ReloadReply, out: &mut Details) {
     if !reply.problems.is_empty() {
         out.line("not reloaded; the old settings stay");
-        reply
-            .problems
-            .iter()
-            .for_each(|problem| out.styled("problem", problem, Style::Bad));
+        reply.problems.iter().for_each(|problem| out.styled("problem", problem, Style::Bad));
         return;
     }
     out.line("reloaded");
-    let changed = if reply.changed.is_empty() {
-        "none".to_owned()
-    } else {
-        reply.changed.join(", ")
-    };
+    let changed = if reply.changed.is_empty() { "none".to_owned() } else { reply.changed.join(", ") };
     out.field("changed settings", changed);
     if !reply.schedules.is_empty() {
         out.field("schedules", plain(&Value::Object(reply.schedules.clone())));
@@ -109,14 +96,8 @@ pub(crate) fn db_status(status: &DbStatusView, clock: &Clock, out: &mut Details)
     out.field("size", size(status.database_bytes));
     out.field("wal", size(status.wal_bytes));
     out.field("free inside", size(status.free_bytes));
-    out.field(
-        "integrity",
-        status.integrity.as_deref().unwrap_or("not checked since the start"),
-    );
-    let backup = status
-        .last_backup
-        .as_ref()
-        .map(|backup| format!("{} {}", clock.ago(&backup.created_at), backup.path));
+    out.field("integrity", status.integrity.as_deref().unwrap_or("not checked since the start"));
+    let backup = status.last_backup.as_ref().map(|backup| format!("{} {}", clock.ago(&backup.created_at), backup.path));
     out.field("last backup", backup.unwrap_or_else(|| "none".to_owned()));
     out.title("Tables");
     out.table(tables(status));
@@ -125,10 +106,7 @@ pub(crate) fn db_status(status: &DbStatusView, clock: &Clock, out: &mut Details)
 pub(crate) fn tables(status: &DbStatusView) -> Table {
     let mut table = Table::new(&["NAME", ">ROWS"]);
     for view in &status.tables {
-        table.push(
-            &view.name,
-            vec![Cell::new(&view.name), Cell::new(view.rows.to_string())],
-        );
+        table.push(&view.name, vec![Cell::new(&view.name), Cell::new(view.rows.to_string())]);
     }
     table
 }
@@ -151,27 +129,14 @@ pub(crate) fn query(reply: &QueryReply) -> Table {
 
 fn value(value: &Value) -> Cell {
     match value {
-        Value::Null => Cell {
-            text: "NULL".to_owned(),
-            value: String::new(),
-            style: Style::Faint,
-        },
+        Value::Null => Cell { text: "NULL".to_owned(), value: String::new(), style: Style::Faint },
         Value::String(text) => Cell::new(text),
         other => Cell::new(other.to_string()),
     }
 }
 
 pub(crate) fn backups(backups: &[BackupView], clock: &Clock) -> Table {
-    let mut table = Table::new(&[
-        "!ID",
-        "CREATED",
-        ">SIZE",
-        "TYPE",
-        ">VERSION",
-        "VERIFIED",
-        "DESCRIPTION",
-        "*PATH",
-    ]);
+    let mut table = Table::new(&["!ID", "CREATED", ">SIZE", "TYPE", ">VERSION", "VERIFIED", "DESCRIPTION", "*PATH"]);
     for backup in backups {
         let cells = vec![
             Cell::new(&backup.id),

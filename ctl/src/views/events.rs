@@ -36,11 +36,7 @@ pub(crate) fn list(events: &[Event], clock: &Clock) -> Table {
 pub(crate) fn line(event: &Event, clock: &Clock, color: bool) -> String {
     let kind = format!("{:<20}", clean(&event.kind));
     let kind = paint(&kind, severity(&event.severity), color);
-    format!(
-        "{}  {kind}  {}\n",
-        clock.absolute(&event.timestamp),
-        clean(&event.message)
-    )
+    format!("{}  {kind}  {}\n", clock.absolute(&event.timestamp), clean(&event.message))
 }
 
 pub(crate) fn show(event: &Event, clock: &Clock, out: &mut Details) {
@@ -64,10 +60,7 @@ pub(crate) fn show(event: &Event, clock: &Clock, out: &mut Details) {
     if !event.data.is_empty() {
         out.title("Data");
         let mut table = Table::new(&["KEY", "VALUE"]);
-        event
-            .data
-            .iter()
-            .for_each(|(key, value)| table.push("", vec![Cell::new(key), Cell::new(plain(value))]));
+        event.data.iter().for_each(|(key, value)| table.push("", vec![Cell::new(key), Cell::new(plain(value))]));
         out.table(table);
     }
 }

@@ -3,46 +3,24 @@
 use sloth_api::{ImportLine, ImportReport};
 
 use crate::output::details::Details;
-use crate::output::table::{Cell, Style, Table};
 
 pub(crate) fn report(report: &ImportReport, out: &mut Details) {
-    let told: Vec<&ImportLine> = report.lines.iter().filter(|line| is_told(line)).collect();
-    if !told.is_empty() {
-        let mut table = Table::new(&["LINE", "OUTCOME", "SCHEDULE", "TEXT"]);
-        for line in &told {
-            let place = if line.line == 0 {
-                line.source.clone()
-            } else {
-                format!("{}:{}", line.source, line.line)
-            };
-            let outcome = outcome(&line.outcome, report.dry_run);
-            let cells = vec![
-                Cell::new(place),
-                Cell::new(outcome).styled(Style::of(&line.outcome)),
-                Cell::some(line.schedule.clone()),
-                Cell::new(line.text.trim()),
-            ];
-            table.push("", cells);
-            for note in &line.notes {
-                table.push(
-                    "",
-                    vec![
-                        Cell::new(""),
-                        Cell::new(""),
-                        Cell::new(""),
-                        Cell::new(format!("- {note}")),
-                    ],
-                );
-            }
+    for line in report.lines.iter().filter(|line| is_told(line)) {
+        let place = if line.line == 0 { line.source.clone() } else { format!("{}:{}", line.source, line.line) };
+        let name = line.schedule.as_deref().map_or(String::new(), |name| format!(" {name}"));
+        out.line(format!("{place}: {}{name}", outcome(&line.outcome, report.dry_run)));
+        let text = line.text.trim();
+        if !text.is_empty() {
+            out.block(text);
         }
-        out.table(table);
+        line.notes.iter().for_each(|note| out.block(&format!("- {note}")));
     }
     let verb = if report.dry_run { "would be made" } else { "made" };
     let nothing = if report.dry_run { "; nothing was stored" } else { "" };
     out.line(format!("{} {verb}, {} refused{nothing}", report.made, report.refused));
 }
 
-/// Comments and empty lines are not worth a row.
+/// Comments and empty lines are not worth a word.
 fn is_told(line: &ImportLine) -> bool {
     line.outcome != "ignored" || !line.notes.is_empty()
 }

@@ -28,10 +28,7 @@ pub(crate) fn list(runs: &[RunView], clock: &Clock) -> Table {
         "*HOST",
         "*PID",
     ]);
-    let time = |at: &Option<String>| {
-        at.as_ref()
-            .map_or_else(Cell::none, |at| Cell::pair(clock.absolute(at), at))
-    };
+    let time = |at: &Option<String>| at.as_ref().map_or_else(Cell::none, |at| Cell::pair(clock.absolute(at), at));
     for run in runs {
         let cells = vec![
             Cell::new(&run.id),
@@ -39,8 +36,7 @@ pub(crate) fn list(runs: &[RunView], clock: &Clock) -> Table {
             Cell::new(&run.status).styled(Style::of(&run.status)),
             Cell::some(reason(run)),
             time(&run.started_at),
-            run.duration_ms
-                .map_or_else(Cell::none, |ms| Cell::pair(duration(ms), ms.to_string())),
+            run.duration_ms.map_or_else(Cell::none, |ms| Cell::pair(duration(ms), ms.to_string())),
             Cell::new(&run.trigger),
             Cell::new(&run.user),
             Cell::new(&run.owner),
@@ -49,8 +45,7 @@ pub(crate) fn list(runs: &[RunView], clock: &Clock) -> Table {
             Cell::some(run.exit_code.map(|code| code.to_string())),
             Cell::new(run.attempts.to_string()),
             Cell::pair(format!("{:.0}ms", run.cpu_ms), run.cpu_ms.to_string()),
-            run.memory_peak_bytes
-                .map_or_else(Cell::none, |bytes| Cell::pair(size(bytes), bytes.to_string())),
+            run.memory_peak_bytes.map_or_else(Cell::none, |bytes| Cell::pair(size(bytes), bytes.to_string())),
             Cell::pair(size(run.output_bytes), run.output_bytes.to_string()),
             Cell::new(&run.asked_by),
             Cell::new(&run.host),
@@ -106,9 +101,7 @@ pub(crate) fn show(run: &RunView, clock: &Clock, out: &mut Details) {
 }
 
 fn attempts(run: &RunView, clock: &Clock) -> Table {
-    let mut table = Table::new(&[
-        "TASK", ">ATTEMPT", "STARTED", "ENDED", "OUTCOME", "EXIT", "SIGNAL", "MESSAGE",
-    ]);
+    let mut table = Table::new(&["TASK", ">ATTEMPT", "STARTED", "ENDED", "OUTCOME", "EXIT", "SIGNAL", "MESSAGE"]);
     for task in &run.tasks {
         for attempt in &task.attempts {
             let cells = vec![
@@ -129,10 +122,7 @@ fn attempts(run: &RunView, clock: &Clock) -> Table {
 
 /// One line at the end of a run that was waited for.
 pub(crate) fn ended(run: &RunView) -> String {
-    let took = run
-        .duration_ms
-        .map(|ms| format!(" after {}", duration(ms)))
-        .unwrap_or_default();
+    let took = run.duration_ms.map(|ms| format!(" after {}", duration(ms))).unwrap_or_default();
     let why = reason(run).map(|reason| format!(": {reason}")).unwrap_or_default();
     format!("run {} of {} {}{took}{why}", run.id, run.schedule, run.status)
 }

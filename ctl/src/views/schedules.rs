@@ -54,18 +54,13 @@ pub(crate) fn list(schedules: &[ScheduleView], clock: &Clock) -> Table {
 
 fn next(view: &ScheduleView, clock: &Clock) -> Cell {
     if let Some(paused) = &view.paused {
-        let until = paused
-            .until
-            .as_deref()
-            .map_or(String::new(), |until| format!(" until {}", clock.absolute(until)));
+        let until = paused.until.as_deref().map_or(String::new(), |until| format!(" until {}", clock.absolute(until)));
         return Cell::pair(format!("paused{until}"), "").styled(Style::Busy);
     }
     if !is_enabled(view) {
         return Cell::pair("disabled", "").styled(Style::Faint);
     }
-    view.next_due
-        .as_ref()
-        .map_or_else(Cell::none, |due| Cell::pair(clock.coming(due), due))
+    view.next_due.as_ref().map_or_else(Cell::none, |due| Cell::pair(clock.coming(due), due))
 }
 
 fn last(run: Option<&LastRun>, clock: &Clock) -> Cell {
@@ -93,25 +88,19 @@ pub(crate) fn show(view: &ScheduleView, clock: &Clock, out: &mut Details) {
     out.field("trigger", text(&view.spec, "trigger").unwrap_or_default());
     out.field("means", &view.trigger_text);
     if let Some(paused) = &view.paused {
-        let until = paused
-            .until
-            .as_deref()
-            .map_or("until it is enabled".to_owned(), |at| clock.coming(at));
+        let until = paused.until.as_deref().map_or("until it is enabled".to_owned(), |at| clock.coming(at));
         out.styled("paused", format!("{}; {until}", paused.reason), Style::Busy);
     }
     out.field("next", next(view, clock).text);
     let last = last(view.last.as_ref(), clock);
     out.styled("last", last.text, last.style);
     out.some("last run", view.last.as_ref().map(|run| &run.run_id));
-    out.some(
-        "last success",
-        view.last_success_at.as_deref().map(|at| clock.absolute(at)),
-    );
+    out.some("last success", view.last_success_at.as_deref().map(|at| clock.absolute(at)));
     let numbers = format!("{} made, {} running, {} waiting", view.runs, view.running, view.queued);
     out.field("runs", format!("{numbers}, {} failed in a row", view.failures_in_a_row));
     out.field("action", action(&view.spec));
     for (name, value) in &view.spec {
-        if !FIRST.contains(&name.as_str()) && !value.is_null() && name != "description" {
+        if !FIRST.contains(&name.as_str()) && has_content(value) && name != "description" {
             out.field(name, plain(value));
         }
     }
@@ -122,25 +111,18 @@ pub(crate) fn show(view: &ScheduleView, clock: &Clock, out: &mut Details) {
     out.field("created", clock.absolute(&view.created_at));
     out.field("revision", view.revision.to_string());
     out.field("id", &view.id);
-    view.warnings
-        .iter()
-        .for_each(|warning| out.styled("warning", warning, Style::Busy));
+    view.warnings.iter().for_each(|warning| out.styled("warning", warning, Style::Busy));
 }
 
 pub(crate) fn change(change: &ScheduleChange, clock: &Clock, out: &mut Details) {
     let view = &change.schedule;
     out.line(format!("{} {}: {}", change.change, view.name, view.trigger_text));
-    view.warnings
-        .iter()
-        .for_each(|warning| out.line(format!("warning: {warning}")));
+    view.warnings.iter().for_each(|warning| out.line(format!("warning: {warning}")));
     if change.change == "deleted" {
         return;
     }
     if let Some(paused) = &view.paused {
-        let until = paused
-            .until
-            .as_deref()
-            .map_or(String::new(), |at| format!(" until {}", clock.absolute(at)));
+        let until = paused.until.as_deref().map_or(String::new(), |at| format!(" until {}", clock.absolute(at)));
         out.line(format!("paused{until}: {}", paused.reason));
     }
     instants(&change.next, clock, out);
@@ -150,14 +132,7 @@ fn instants(next: &[NextInstant], clock: &Clock, out: &mut Details) {
     let mut table = Table::new(&["NEXT", "WHEN", "NOTE"]);
     for instant in next {
         let note = instant.note.clone().unwrap_or_default();
-        table.push(
-            "",
-            vec![
-                Cell::new(&instant.local),
-                Cell::new(clock.coming(&instant.due_at)),
-                Cell::new(note),
-            ],
-        );
+        table.push("", vec![Cell::new(&instant.local), Cell::new(clock.coming(&instant.due_at)), Cell::new(note)]);
     }
     if !next.is_empty() {
         out.table(table);
@@ -211,16 +186,13 @@ pub(crate) fn history(rows: &[OccurrenceView], clock: &Clock) -> Table {
             Cell::new(said).styled(Style::of(&row.decision)),
             run.map_or_else(Cell::none, result),
             Cell::some(run.and_then(|run| run.late_ms).map(|ms| format!("{ms:.1}ms"))),
-            run.and_then(|run| run.duration_ms)
-                .map_or_else(Cell::none, |ms| Cell::pair(duration(ms), ms.to_string())),
+            run.and_then(|run| run.duration_ms).map_or_else(Cell::none, |ms| Cell::pair(duration(ms), ms.to_string())),
             Cell::some(row.run_id.clone()),
             Cell::some(row.trigger.clone()),
             Cell::new(&row.due_at),
             Cell::new(&row.local),
             Cell::new(row.clock_epoch.to_string()),
-            row.decided_at
-                .as_ref()
-                .map_or_else(Cell::none, |at| Cell::pair(clock.absolute(at), at)),
+            row.decided_at.as_ref().map_or_else(Cell::none, |at| Cell::pair(clock.absolute(at), at)),
             Cell::some(run.map(|run| run.attempts.to_string())),
         ];
         table.push(&row.due_at, cells);
@@ -243,10 +215,7 @@ pub(crate) fn explained(explanation: &Explanation, out: &mut Details) {
 }
 
 pub(crate) fn audited(report: &AuditReport, clock: &Clock, out: &mut Details) {
-    let looked = format!(
-        "{} instants of {} schedules against {} rows",
-        report.instants, report.schedules, report.rows
-    );
+    let looked = format!("{} instants of {} schedules against {} rows", report.instants, report.schedules, report.rows);
     if report.clean {
         out.line(format!("clean: {looked}, {} folded, no difference", report.folded));
         return;
@@ -256,36 +225,18 @@ pub(crate) fn audited(report: &AuditReport, clock: &Clock, out: &mut Details) {
     for difference in &report.differences {
         let due = Cell::pair(clock.absolute(&difference.due_at), &difference.due_at);
         let kind = Cell::new(&difference.kind).styled(Style::Bad);
-        table.push(
-            "",
-            vec![
-                Cell::new(&difference.schedule),
-                due,
-                kind,
-                Cell::new(&difference.message),
-            ],
-        );
+        table.push("", vec![Cell::new(&difference.schedule), due, kind, Cell::new(&difference.message)]);
     }
     out.table(table);
 }
 
 pub(crate) fn system(jobs: &[SystemJob], clock: &Clock) -> Table {
-    let mut table = Table::new(&[
-        "NAME",
-        "SCHEDULE",
-        "LAST",
-        ">DURATION",
-        "RESULT",
-        ">TICKS",
-        "DESCRIPTION",
-    ]);
+    let mut table = Table::new(&["NAME", "SCHEDULE", "LAST", ">DURATION", "RESULT", ">TICKS", "DESCRIPTION"]);
     for job in jobs {
         let cells = vec![
             Cell::new(&job.name),
             Cell::new(&job.schedule),
-            job.last_at
-                .as_ref()
-                .map_or_else(Cell::none, |at| Cell::pair(clock.ago(at), at)),
+            job.last_at.as_ref().map_or_else(Cell::none, |at| Cell::pair(clock.ago(at), at)),
             Cell::some(job.last_duration_ms.map(|ms| format!("{ms:.1}ms"))),
             Cell::some(job.last_result.clone()),
             Cell::new(job.ticks.to_string()),
@@ -303,10 +254,7 @@ fn is_enabled(view: &ScheduleView) -> bool {
 /// What a schedule does, in one line, as a shell would read it.
 fn action(spec: &Map<String, Value>) -> String {
     if let Some(Value::Array(words)) = spec.get("command") {
-        let words: Vec<String> = words
-            .iter()
-            .map(|word| quoted(word.as_str().unwrap_or_default()))
-            .collect();
+        let words: Vec<String> = words.iter().map(|word| quoted(word.as_str().unwrap_or_default())).collect();
         return words.join(" ");
     }
     text(spec, "shell").unwrap_or_default()
@@ -322,10 +270,16 @@ fn quoted(word: &str) -> String {
 }
 
 fn text(spec: &Map<String, Value>, key: &str) -> Option<String> {
-    spec.get(key)
-        .filter(|value| !value.is_null())
-        .map(plain)
-        .filter(|text| !text.is_empty())
+    spec.get(key).filter(|value| has_content(value)).map(plain).filter(|text| !text.is_empty())
+}
+
+fn has_content(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(map) => !map.is_empty(),
+        _ => true,
+    }
 }
 
 /// A value as a person would write it.
@@ -333,12 +287,12 @@ pub(crate) fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => "-".to_owned(),
+        Value::Array(items) if items.is_empty() => "none".to_owned(),
+        Value::Object(map) if map.is_empty() => "none".to_owned(),
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
-        Value::Object(map) => map
-            .iter()
-            .map(|(key, value)| format!("{key}={}", plain(value)))
-            .collect::<Vec<_>>()
-            .join(" "),
+        Value::Object(map) => {
+            map.iter().map(|(key, value)| format!("{key}={}", plain(value))).collect::<Vec<_>>().join(" ")
+        }
         other => other.to_string(),
     }
 }

@@ -18,10 +18,7 @@ mod canned;
 
 fn clock() -> Clock {
     let now = "2026-03-08T01:26:00Z".parse().expect("a time");
-    Clock {
-        now,
-        zone: TimeZone::fixed(jiff::tz::offset(1)),
-    }
+    Clock { now, zone: TimeZone::fixed(jiff::tz::offset(1)) }
 }
 
 fn screen(format: Format) -> Screen {
@@ -67,21 +64,13 @@ fn a_list_of_schedules() {
     let rows = schedules();
     let views: Vec<ScheduleView> = typed_rows(&rows).expect("schedules");
     let text = |format: Format| {
-        screen(format)
-            .list_text(views::schedules::list(&views, &clock()), rows.clone())
-            .expect("a list")
+        screen(format).list_text(views::schedules::list(&views, &clock()), rows.clone()).expect("a list")
     };
     insta::assert_snapshot!("schedules", text(Format::Table));
     insta::assert_snapshot!("schedules_wide", text(Format::Wide));
     insta::assert_snapshot!("schedules_csv", text(Format::Csv));
-    let narrow = Screen {
-        width: Some(60),
-        color: true,
-        ..screen(Format::Table)
-    };
-    let text = narrow
-        .list_text(views::schedules::list(&views, &clock()), rows.clone())
-        .expect("a list");
+    let narrow = Screen { width: Some(60), color: true, ..screen(Format::Table) };
+    let text = narrow.list_text(views::schedules::list(&views, &clock()), rows.clone()).expect("a list");
     insta::assert_snapshot!("schedules_terminal", text.replace('\x1b', "^"));
 }
 
@@ -100,20 +89,14 @@ fn one_schedule_and_a_change_of_it() {
         {"due_at": "2026-03-08T07:00:00.000Z", "local": "2026-03-08T03:00:00-04:00", "note": "02:30 does not exist this day"},
         {"due_at": "2026-03-09T06:30:00.000Z", "local": "2026-03-09T02:30:00-04:00", "note": null}]);
     let change: ScheduleChange = typed(&raw).expect("a change");
-    insta::assert_snapshot!(
-        "change",
-        details(|out| views::schedules::change(&change, &clock(), out))
-    );
+    insta::assert_snapshot!("change", details(|out| views::schedules::change(&change, &clock(), out)));
 }
 
 #[test]
 fn instants_and_the_ledger() {
     let next = json!([{"due_at": "2026-03-08T07:00:00.000Z", "local": "2026-03-08T03:00:00-04:00", "note": "made up"}]);
     let next: Vec<NextInstant> = typed(&next).expect("instants");
-    insta::assert_snapshot!(
-        "next",
-        views::schedules::next_list(&next, &clock()).render(true, false, None)
-    );
+    insta::assert_snapshot!("next", views::schedules::next_list(&next, &clock()).render(true, false, None));
     let row = |decision: &str, detail: Option<&str>, run: Value| {
         json!({"due_at": "2026-03-08T01:00:00.000Z", "local": "2026-03-07T20:00:00-05:00", "clock_epoch": 1, "decision": decision,
             "detail": detail, "run_id": if run.is_null() { None } else { Some("0192f0c1") }, "trigger": "due",
@@ -130,33 +113,20 @@ fn instants_and_the_ledger() {
         row("skipped", Some("overlap"), Value::Null)
     ]);
     let rows: Vec<OccurrenceView> = typed(&rows).expect("occurrences");
-    let history = views::schedules::history(&rows, &clock())
-        .select(None, false)
-        .expect("columns");
+    let history = views::schedules::history(&rows, &clock()).select(None, false).expect("columns");
     insta::assert_snapshot!("history", history.render(true, false, None));
     let report = json!({"clean": false, "schedules": 2, "instants": 10, "rows": 9, "folded": 0, "differences": [{"schedule": "ann/n",
         "due_at": "2026-03-08T01:00:00.000Z", "kind": "missing_row", "message": "no row for this instant"}]});
     let report: AuditReport = typed(&report).expect("a report");
-    insta::assert_snapshot!(
-        "audit",
-        details(|out| views::schedules::audited(&report, &clock(), out))
-    );
+    insta::assert_snapshot!("audit", details(|out| views::schedules::audited(&report, &clock(), out)));
     let reply = json!({"description": "at 02:30", "kind": "fixed", "remarks": ["runs once on days without 02:30"], "next": next});
     let reply: ValidateReply = typed(&reply).expect("a reply");
-    insta::assert_snapshot!(
-        "validate",
-        details(|out| views::schedules::validated(&reply, &clock(), out))
-    );
+    insta::assert_snapshot!("validate", details(|out| views::schedules::validated(&reply, &clock(), out)));
 }
 
 #[test]
 fn runs() {
-    let mut failed = canned::run(
-        "0192f0c1-0000-7000-8000-0000000000aa",
-        "failed",
-        Some("task_failed"),
-        Some(7),
-    );
+    let mut failed = canned::run("0192f0c1-0000-7000-8000-0000000000aa", "failed", Some("task_failed"), Some(7));
     failed["stderr_tail"] = "cannot open \x1b[1m/x\x1b[0m\nbye\n".into();
     let attempt = |n: u32| {
         json!({"attempt": n, "started_at": "2026-03-08T02:30:00.002Z", "ended_at": null, "outcome": "exited", "exit_code": 7,
@@ -165,9 +135,7 @@ fn runs() {
     failed["tasks"] = json!([{"name": "command", "status": "failed", "attempts": [attempt(1), attempt(2)]}]);
     let run: RunView = typed(&failed).expect("a run");
     insta::assert_snapshot!("run", details(|out| views::runs::show(&run, &clock(), out)));
-    let list = views::runs::list(&[run], &clock())
-        .select(None, false)
-        .expect("columns");
+    let list = views::runs::list(&[run], &clock()).select(None, false).expect("columns");
     insta::assert_snapshot!("runs", list.render(true, false, None));
 }
 

@@ -13,41 +13,20 @@ use crate::{RUN, code};
 #[test]
 fn an_interrupted_wait_leaves_the_run_alone() {
     let mock = Mock::start();
-    mock.on(
-        "POST /schedules/nightly/trigger",
-        200,
-        json!({"run_id": RUN, "status": "starting"}),
-    );
+    mock.on("POST /schedules/nightly/trigger", 200, json!({"run_id": RUN, "status": "starting"}));
     mock.on_stream(&format!("GET /runs/{RUN}/logs/stream"), ": nothing yet\n\n");
     let mut command = mock.command(&["scheduler", "run", "nightly", "--follow"]);
-    let mut child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("slothctl starts");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("slothctl starts");
     while mock.asked().len() < 2 {
         std::thread::sleep(Duration::from_millis(10));
     }
-    let kill = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()
-        .expect("kill");
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill");
     assert!(kill.success());
     let mut said = String::new();
-    child
-        .stderr
-        .take()
-        .expect("piped")
-        .read_to_string(&mut said)
-        .expect("text");
+    child.stderr.take().expect("piped").read_to_string(&mut said).expect("text");
     let ended = child.wait().expect("it ends");
     assert_eq!(ended.code(), Some(130), "{said}");
-    assert!(
-        said.ends_with(&format!(
-            "interrupted; the run goes on; see it with slothctl logs -f {RUN}\n"
-        )),
-        "{said}"
-    );
+    assert!(said.ends_with(&format!("interrupted; the run goes on; see it with slothctl logs -f {RUN}\n")), "{said}");
     assert!(!mock.asked().iter().any(|asked| asked.line.contains("cancel")));
 }
 
@@ -66,37 +45,16 @@ fn a_terminal_gets_no_control_characters_of_a_job() {
     let shown = |line: &str| {
         let line = format!("{} {line}", env!("CARGO_BIN_EXE_slothctl"));
         let mut script = Command::new("script");
-        script
-            .args(["-qec", &line, "/dev/null"])
-            .env("SLOTHD_SOCKET", mock.socket())
-            .env("TERM", "xterm");
+        script.args(["-qec", &line, "/dev/null"]).env("SLOTHD_SOCKET", mock.socket()).env("TERM", "xterm");
         script.env_remove("NO_COLOR").stdin(Stdio::null());
-        script
-            .output()
-            .ok()
-            .map(|output| (code(&output), String::from_utf8_lossy(&output.stdout).replace('\r', "")))
+        script.output().ok().map(|output| (code(&output), String::from_utf8_lossy(&output.stdout).replace('\r', "")))
     };
     let Some((exit, safe)) = shown(&format!("logs {RUN}")) else {
         eprintln!("skipped: script(1) is not installed");
         return;
     };
     assert_eq!((exit, safe.as_str()), (0, "a\\x1b[2Jb\n\\xc3\\xff\\x07end\n"));
-    assert!(
-        shown(&format!("logs --raw {RUN}"))
-            .expect("a terminal")
-            .1
-            .starts_with("a\x1b[2Jb\n")
-    );
-    assert!(
-        shown(&format!("runs show {RUN}"))
-            .expect("a terminal")
-            .1
-            .contains("\x1b[32mcompleted\x1b[0m")
-    );
-    assert!(
-        !shown(&format!("runs show {RUN} --no-color"))
-            .expect("a terminal")
-            .1
-            .contains('\x1b')
-    );
+    assert!(shown(&format!("logs --raw {RUN}")).expect("a terminal").1.starts_with("a\x1b[2Jb\n"));
+    assert!(shown(&format!("runs show {RUN}")).expect("a terminal").1.contains("\x1b[32mcompleted\x1b[0m"));
+    assert!(!shown(&format!("runs show {RUN} --no-color")).expect("a terminal").1.contains('\x1b'));
 }

@@ -8,21 +8,9 @@ use crate::support::{Mock, text};
 #[test]
 fn lists_page_up_to_the_limit() {
     let mock = Mock::start();
-    mock.on(
-        "GET /schedules?limit=3&cursor=c1",
-        200,
-        page(vec![schedule("c")], Some("c2")),
-    );
-    mock.on(
-        "GET /schedules?limit=5",
-        200,
-        page(vec![schedule("a"), schedule("b")], Some("c1")),
-    );
-    mock.on(
-        "GET /schedules?limit=2&cursor=c2",
-        200,
-        page(vec![schedule("d"), schedule("e")], Some("c3")),
-    );
+    mock.on("GET /schedules?limit=3&cursor=c1", 200, page(vec![schedule("c")], Some("c2")));
+    mock.on("GET /schedules?limit=5", 200, page(vec![schedule("a"), schedule("b")], Some("c1")));
+    mock.on("GET /schedules?limit=2&cursor=c2", 200, page(vec![schedule("d"), schedule("e")], Some("c3")));
     let list = mock.run(&["scheduler", "list", "--limit", "5", "-o", "name"]);
     assert_eq!(text(&list.stdout), "a\nb\nc\nd\ne\n");
     assert!(text(&list.stderr).contains("more than 5"));
@@ -37,8 +25,7 @@ fn hostile_names_never_reach_the_screen_as_they_are() {
     let mock = Mock::start();
     let mut hostile = schedule("n\x1b]0;owned\x07\u{9b}31m\u{202e}");
     hostile["description"] = "a\r\nb\x1b[2J".into();
-    mock.on("GET /schedules?", 200, page(vec![hostile.clone()], None))
-        .on("GET /schedules/n", 200, hostile);
+    mock.on("GET /schedules?", 200, page(vec![hostile.clone()], None)).on("GET /schedules/n", 200, hostile);
     for words in [
         &["scheduler", "list", "-o", "wide"][..],
         &["scheduler", "list", "-o", "name"],
@@ -47,10 +34,7 @@ fn hostile_names_never_reach_the_screen_as_they_are() {
         &["scheduler", "list", "--color", "never"],
     ] {
         let shown = text(&mock.run(words).stdout);
-        assert!(
-            shown.chars().all(|c| c == '\n' || (!c.is_control() && c != '\u{202e}')),
-            "{words:?}: {shown:?}"
-        );
+        assert!(shown.chars().all(|c| c == '\n' || (!c.is_control() && c != '\u{202e}')), "{words:?}: {shown:?}");
         assert!(shown.contains("owned"));
     }
 }

@@ -21,11 +21,7 @@ fn waiting_and_running_exit_with_the_result() {
         mock.on(&target, 503, refusal("not_ready", "starting"));
         mock.on(&target, 200, run(RUN, "running", None, None));
         mock.on(&target, 200, run(RUN, status, reason, exit));
-        mock.on(
-            "POST /schedules/nightly/trigger",
-            200,
-            json!({"run_id": RUN, "status": "starting"}),
-        );
+        mock.on("POST /schedules/nightly/trigger", 200, json!({"run_id": RUN, "status": "starting"}));
         let ran = mock.run(&["scheduler", "run", "nightly", "--wait"]);
         assert_eq!(code(&ran), expected, "{status} {reason:?}");
         assert!(text(&ran.stdout).starts_with(&format!("run {RUN} of nightly {status} after 4.0s")));
@@ -34,10 +30,7 @@ fn waiting_and_running_exit_with_the_result() {
         assert_eq!(asked.idempotency_key.as_ref().map(String::len), Some(32));
         let waited = mock.run(&["wait", RUN, "-o", "json"]);
         assert_eq!(code(&waited), expected);
-        assert_eq!(
-            serde_json::from_slice::<Value>(&waited.stdout).expect("JSON")["status"],
-            status
-        );
+        assert_eq!(serde_json::from_slice::<Value>(&waited.stdout).expect("JSON")["status"], status);
     }
 }
 
@@ -54,31 +47,18 @@ fn waiting_has_a_limit_of_its_own() {
 fn following_output_goes_on_after_a_break_without_loss_or_repetition() {
     let mock = Mock::start();
     let at = |offset: u64| format!("GET /runs/{RUN}/logs/stream?offset={offset}");
-    mock.on_stream(
-        &at(0),
-        &(sse("log", 10, &chunk(10, "one\n")) + &sse("log", 20, &chunk(20, "two \x1b[1mbold\n"))),
-    );
+    mock.on_stream(&at(0), &(sse("log", 10, &chunk(10, "one\n")) + &sse("log", 20, &chunk(20, "two \x1b[1mbold\n"))));
     mock.on_stream(
         &at(20),
         &(": hello\n\n".to_owned() + &sse("log", 30, &chunk(30, "three\n")) + "event: log\nid: 40\ndata: {\"cut"),
     );
-    mock.on_stream(
-        &at(30),
-        &sse("end", 30, &run(RUN, "failed", Some("task_failed"), Some(7))),
-    );
-    mock.on(
-        "POST /schedules/nightly/trigger",
-        200,
-        json!({"run_id": RUN, "status": "starting"}),
-    );
+    mock.on_stream(&at(30), &sse("end", 30, &run(RUN, "failed", Some("task_failed"), Some(7))));
+    mock.on("POST /schedules/nightly/trigger", 200, json!({"run_id": RUN, "status": "starting"}));
     let followed = mock.run(&["scheduler", "run", "nightly", "--follow"]);
     assert_eq!(code(&followed), 1, "{}", text(&followed.stderr));
     assert_eq!(text(&followed.stdout), "one\ntwo \x1b[1mbold\nthree\n");
     assert!(text(&followed.stderr).ends_with("failed after 4.0s: task_failed (exit 7)\n"));
-    let ids: Vec<_> = mock.asked()[1..]
-        .iter()
-        .map(|asked| asked.last_event_id.clone().unwrap_or_default())
-        .collect();
+    let ids: Vec<_> = mock.asked()[1..].iter().map(|asked| asked.last_event_id.clone().unwrap_or_default()).collect();
     assert_eq!(ids, ["0", "20", "30"]);
 }
 
@@ -103,27 +83,16 @@ fn output_is_exact_in_a_pipe_and_one_object_a_line_as_json() {
 #[test]
 fn a_tail_of_events_resumes_and_shows_nothing_twice() {
     let mock = Mock::start();
-    mock.on(
-        "GET /events?limit=1",
-        200,
-        page(vec![event(7, "run.failed", "seven")], None),
-    );
+    mock.on("GET /events?limit=1", 200, page(vec![event(7, "run.failed", "seven")], None));
     mock.on(
         "GET /events?type=run.%2A&limit=2",
         200,
-        page(
-            vec![event(7, "run.failed", "seven"), event(5, "run.queued", "five")],
-            None,
-        ),
+        page(vec![event(7, "run.failed", "seven"), event(5, "run.queued", "five")], None),
     );
     let message = |seq: i64, text: &str| {
         let seq_id = u64::try_from(seq).expect("positive");
         let data = event(seq, "run.started", text);
-        sse(
-            "event",
-            seq_id,
-            &json!({"seq": seq, "topic": "events", "type": "event", "timestamp": "", "data": data}),
-        )
+        sse("event", seq_id, &json!({"seq": seq, "topic": "events", "type": "event", "timestamp": "", "data": data}))
     };
     mock.on_stream(
         "GET /stream?topics=events%3Arun.%2A",
@@ -136,14 +105,9 @@ fn a_tail_of_events_resumes_and_shows_nothing_twice() {
     mock.on("GET /stream?topics=events%3Arun.%2A", 403, refusal("denied", "enough"));
     let tail = mock.run(&["events", "tail", "-f", "-t", "run.*", "-n", "2"]);
     assert_eq!(code(&tail), 7, "{}", text(&tail.stderr));
-    let messages: Vec<String> = text(&tail.stdout)
-        .lines()
-        .map(|line| line.rsplit("  ").next().unwrap_or_default().to_owned())
-        .collect();
+    let messages: Vec<String> =
+        text(&tail.stdout).lines().map(|line| line.rsplit("  ").next().unwrap_or_default().to_owned()).collect();
     assert_eq!(messages, ["five", "seven", "eight\\x1b[0m", "nine"]);
-    let ids: Vec<_> = mock.asked()[2..]
-        .iter()
-        .filter_map(|asked| asked.last_event_id.clone())
-        .collect();
+    let ids: Vec<_> = mock.asked()[2..].iter().filter_map(|asked| asked.last_event_id.clone()).collect();
     assert_eq!(ids, ["7", "8", "9"]);
 }

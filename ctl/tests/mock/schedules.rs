@@ -10,11 +10,7 @@ use crate::support::{Mock, text};
 fn add_sends_the_fields_and_shows_the_next_instants() {
     let mock = Mock::start();
     mock.on("POST /schedules", 201, change("created", "nightly"));
-    mock.on(
-        "PUT /schedules/ann%2Fnightly?if_changed=true",
-        200,
-        change("unchanged", "nightly"),
-    );
+    mock.on("PUT /schedules/ann%2Fnightly?if_changed=true", 200, change("unchanged", "nightly"));
     let added = mock.run(&[
         "scheduler",
         "add",
@@ -32,26 +28,10 @@ fn add_sends_the_fields_and_shows_the_next_instants() {
     let expected =
         json!({"name": "nightly", "trigger": "30 2 * * *", "command": ["/bin/x", "-o", "a b"], "timeout": "2h"});
     assert_eq!(mock.asked()[0].body, expected);
-    assert!(
-        text(&added.stdout).starts_with("created nightly: at 02:30\n  NEXT"),
-        "{}",
-        text(&added.stdout)
-    );
-    let same = mock.run(&[
-        "scheduler",
-        "add",
-        "ann/nightly",
-        "--if-changed",
-        "--manual",
-        "--shell",
-        "true",
-        "-o",
-        "json",
-    ]);
-    assert_eq!(
-        serde_json::from_slice::<Value>(&same.stdout).expect("JSON")["change"],
-        "unchanged"
-    );
+    assert!(text(&added.stdout).starts_with("created nightly: at 02:30\n  NEXT"), "{}", text(&added.stdout));
+    let same =
+        mock.run(&["scheduler", "add", "ann/nightly", "--if-changed", "--manual", "--shell", "true", "-o", "json"]);
+    assert_eq!(serde_json::from_slice::<Value>(&same.stdout).expect("JSON")["change"], "unchanged");
     assert_eq!(mock.asked()[1].body, json!({"trigger": "manual", "shell": "true"}));
 }
 
@@ -79,17 +59,11 @@ fn global_flags_stand_before_or_after_and_the_commands_own_win_after_it() {
     assert_eq!(code(&both), 0, "{}", text(&both.stderr));
     assert_eq!(mock.asked()[0].body["timeout"], "5m");
     assert_eq!(mock.asked()[0].body["user"], "bob");
-    assert!(
-        text(&both.stderr).starts_with("debug: POST /schedules -> 201 in "),
-        "{}",
-        text(&both.stderr)
-    );
+    assert!(text(&both.stderr).starts_with("debug: POST /schedules -> 201 in "), "{}", text(&both.stderr));
     mock.on("GET /schedules?", 200, page(vec![schedule("n")], None));
-    for words in [
-        ["-o", "name", "scheduler", "list"],
-        ["scheduler", "-o", "name", "list"],
-        ["scheduler", "list", "-o", "name"],
-    ] {
+    for words in
+        [["-o", "name", "scheduler", "list"], ["scheduler", "-o", "name", "list"], ["scheduler", "list", "-o", "name"]]
+    {
         assert_eq!(text(&mock.run(&words).stdout), "n\n");
     }
 }
@@ -115,10 +89,7 @@ fn imports_send_texts_and_fail_when_a_line_was_refused() {
     assert_eq!(mock.asked()[0].body, expected);
     let shown = text(&done.stdout);
     assert!(shown.contains("would make") && shown.contains("- why"), "{shown}");
-    assert!(
-        shown.ends_with("1 would be made, 1 refused; nothing was stored\n"),
-        "{shown}"
-    );
+    assert!(shown.ends_with("1 would be made, 1 refused; nothing was stored\n"), "{shown}");
 }
 
 #[test]
@@ -128,9 +99,11 @@ fn health_and_audit_say_it_with_the_exit_code() {
         json!({"status": status, "checks": [
         {"check": "disk", "status": status, "value": "9%", "threshold": "10%", "hint": "free some"}]})
     };
-    mock.on("GET /health", 200, health("warn"))
-        .on("GET /health", 200, health("warn"))
-        .on("GET /health", 200, health("critical"));
+    mock.on("GET /health", 200, health("warn")).on("GET /health", 200, health("warn")).on(
+        "GET /health",
+        200,
+        health("critical"),
+    );
     assert_eq!(code(&mock.run(&["sysadmin", "health", "check"])), 0);
     assert_eq!(code(&mock.run(&["sysadmin", "health", "--strict"])), 1);
     assert_eq!(code(&mock.run(&["sysadmin", "health", "-o", "json"])), 1);
@@ -145,19 +118,11 @@ fn health_and_audit_say_it_with_the_exit_code() {
 fn next_prints_exactly_what_the_daemon_says() {
     let mock = Mock::start();
     let rows = r#"[{"due_at":"2031-03-09T07:00:00.000Z","local":"2031-03-09T03:00:00-04:00","note":null}]"#;
-    mock.on(
-        "GET /schedules/-/next?expr=%40daily&tz=America%2FNew_York&n=10",
-        200,
-        rows,
-    );
+    mock.on("GET /schedules/-/next?expr=%40daily&tz=America%2FNew_York&n=10", 200, rows);
     let next = mock.run(&["scheduler", "next", "@daily", "--tz", "America/New_York", "-o", "json"]);
     assert_eq!(text(&next.stdout), format!("{rows}\n"));
     mock.on("GET /schedules/nightly/next?n=2&from=2031-03-08", 200, rows);
     let named = mock.run(&["scheduler", "next", "nightly", "-n", "2", "--from", "2031-03-08"]);
     assert!(text(&named.stdout).contains("2031-03-09T03:00:00-04:00"));
-    assert!(
-        mock.asked()
-            .iter()
-            .all(|asked| asked.line.starts_with("GET /schedules/"))
-    );
+    assert!(mock.asked().iter().all(|asked| asked.line.starts_with("GET /schedules/")));
 }

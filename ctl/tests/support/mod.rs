@@ -53,17 +53,11 @@ pub struct Mock {
 
 impl Mock {
     pub fn start() -> Mock {
-        let mock = Mock {
-            dir: tempfile::tempdir().expect("a directory"),
-            script: Arc::default(),
-        };
+        let mock = Mock { dir: tempfile::tempdir().expect("a directory"), script: Arc::default() };
         let (socket, script) = (mock.socket(), mock.script.clone());
         let (ready, wait) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .expect("a runtime");
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async move {
                 let listener = UnixListener::bind(socket).expect("a socket");
                 ready.send(()).expect("the test waits");
@@ -80,22 +74,12 @@ impl Mock {
 
     /// The next request whose line begins so gets this answer. Answers are used up in order; the last one of a line stays.
     pub fn on(&self, line: &str, status: u16, body: impl ToString) -> &Mock {
-        self.add(Canned {
-            line: line.to_owned(),
-            status,
-            body: body.to_string(),
-            sse: false,
-        })
+        self.add(Canned { line: line.to_owned(), status, body: body.to_string(), sse: false })
     }
 
     /// As [`Mock::on`], for a stream that breaks off after this text.
     pub fn on_stream(&self, line: &str, text: &str) -> &Mock {
-        self.add(Canned {
-            line: line.to_owned(),
-            status: 200,
-            body: text.to_owned(),
-            sse: true,
-        })
+        self.add(Canned { line: line.to_owned(), status: 200, body: text.to_owned(), sse: true })
     }
 
     fn add(&self, canned: Canned) -> &Mock {
@@ -122,11 +106,7 @@ impl Mock {
 /// A slothctl in a clean environment.
 pub fn slothctl() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_slothctl"));
-    command
-        .env_clear()
-        .env("TZ", "UTC")
-        .env("PATH", "/usr/bin:/bin")
-        .stdin(std::process::Stdio::null());
+    command.env_clear().env("TZ", "UTC").env("PATH", "/usr/bin:/bin").stdin(std::process::Stdio::null());
     command
 }
 
@@ -140,9 +120,7 @@ async fn serve(listener: UnixListener, script: Arc<Mutex<Script>>) {
         let script = script.clone();
         connections.spawn(async move {
             let service = service_fn(move |request| answer(request, script.clone()));
-            let _ = http1::Builder::new()
-                .serve_connection(TokioIo::new(socket), service)
-                .await;
+            let _ = http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;
         });
     }
 }
@@ -152,12 +130,7 @@ async fn answer(request: Request<Incoming>, script: Arc<Mutex<Script>>) -> Resul
     let path = head.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     let line = format!("{} {}", head.method, path.strip_prefix("/api/v1").unwrap_or(&path));
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-    let header = |name: &str| {
-        head.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned)
-    };
+    let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let asked = Asked {
         line: line.clone(),
         body: serde_json::from_slice(&body).unwrap_or_default(),
@@ -171,11 +144,7 @@ async fn answer(request: Request<Incoming>, script: Arc<Mutex<Script>>) -> Resul
         first.and_then(|at| {
             let canned = script.answers[at].clone();
             let is_last = script.answers.iter().filter(|other| other.line == canned.line).count() == 1;
-            if is_last {
-                Some(canned)
-            } else {
-                script.answers.remove(at)
-            }
+            if is_last { Some(canned) } else { script.answers.remove(at) }
         })
     };
     let canned = canned.unwrap_or_else(|| Canned {
@@ -184,14 +153,7 @@ async fn answer(request: Request<Incoming>, script: Arc<Mutex<Script>>) -> Resul
         status: 404,
         sse: false,
     });
-    let kind = if canned.sse {
-        "text/event-stream"
-    } else {
-        "application/json"
-    };
-    let response = Response::builder()
-        .status(canned.status)
-        .header("content-type", kind)
-        .header("x-request-id", "r-1");
+    let kind = if canned.sse { "text/event-stream" } else { "application/json" };
+    let response = Response::builder().status(canned.status).header("content-type", kind).header("x-request-id", "r-1");
     Ok(response.body(Full::new(Bytes::from(canned.body))).expect("a response"))
 }
