@@ -23,6 +23,12 @@ pub use schedule::*;
 /// Version of the protocol between slothctl and slothd; a different major is refused.
 pub const PROTOCOL: &str = "1.0";
 
+/// Commit that this was built from, or `unknown` (environment `SLOTH_BUILD_COMMIT` of the build).
+pub const BUILD_COMMIT: &str = env!("SLOTH_BUILD_COMMIT");
+
+/// Date of the build, or `unknown` (environment `SOURCE_DATE_EPOCH` of the build).
+pub const BUILD_DATE: &str = env!("SLOTH_BUILD_DATE");
+
 /// Where the API lives on every listener.
 pub const BASE: &str = "/api/v1";
 

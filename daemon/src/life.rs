@@ -24,7 +24,7 @@ use crate::machine::{Live, Machine, Wish};
 use crate::places::Places;
 use crate::ports::RealPorts;
 use crate::settings::{Merged, Settings};
-use crate::{clock, logging, machine, notify, reload, restore, setup};
+use crate::{clock, journal, logging, machine, notify, reload, restore, setup};
 
 /// Something failed.
 pub const EXIT_FAILED: u8 = 1;
@@ -226,6 +226,8 @@ async fn serve_until_stopped(
     store.event_watch(move |seq| {
         news.send_replace(seq);
     });
+    let mut followers = JoinSet::new();
+    followers.spawn(journal::follow(store.clone(), events.clone()));
     let (close, closing) = watch::channel(false);
     let door = Door {
         service: service.clone(),
@@ -246,7 +248,7 @@ async fn serve_until_stopped(
         }
     };
     note_start(&service, &opened, going).await;
-    let sentence = service.status().map(|status| status.summary).unwrap_or_default();
+    let sentence = service.status(None).map(|status| status.summary).unwrap_or_default();
     notify::tell(&[NotifyState::Ready, NotifyState::Status(&sentence)]);
     tracing::info!(socket = %socket.display(), data = %places.data.display(), runs = going, "ready: {sentence}");
 
@@ -269,6 +271,7 @@ async fn serve_until_stopped(
         tracing::warn!("connections were still open at the stop");
     }
     doors.shutdown().await;
+    followers.shutdown().await;
     if let Some(clockwork) = clockwork {
         clockwork.stop().await;
     }

@@ -43,6 +43,11 @@ pub fn start(settings: &Settings) -> Level {
             .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
             .boxed(),
     };
+    // What the clockwork says of itself at each start is of no use to anybody.
+    let quiet = tracing_subscriber::filter::filter_fn(|meta| {
+        !meta.target().starts_with("tokio_cron_scheduler") || *meta.level() <= tracing::Level::WARN
+    });
+    let out = out.with_filter(quiet);
     // A second subscriber in one process is a mistake of tests only.
     let _ = tracing_subscriber::registry().with(level).with(out).try_init();
     Level(handle)

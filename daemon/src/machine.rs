@@ -249,7 +249,7 @@ impl Host for Machine {
     }
 
     fn machine_health(&self) -> Vec<HealthCheck> {
-        crate::housekeeping::machine_health(&self.places.data)
+        crate::machine_health::checks(&self.places.data)
     }
 
     fn backup_create(&self, kind: &str, description: &str, with_output: bool) -> Result<BackupView, ServiceError> {

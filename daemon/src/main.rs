@@ -6,6 +6,8 @@ mod housekeeping;
 mod life;
 mod logging;
 mod machine;
+mod machine_health;
+mod journal;
 mod notify;
 mod output;
 mod places;

@@ -22,8 +22,8 @@ pub(crate) async fn status(session: &Session) -> Done {
 pub(crate) async fn version(session: &Session) -> Done {
     let client = VersionView {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        commit: env!("SLOTH_BUILD_COMMIT").to_owned(),
-        build_date: env!("SLOTH_BUILD_DATE").to_owned(),
+        commit: sloth_api::BUILD_COMMIT.to_owned(),
+        build_date: sloth_api::BUILD_DATE.to_owned(),
         protocol: PROTOCOL.to_owned(),
     };
     let answer = session.get(&Target::new("/version")).await;

@@ -7,6 +7,7 @@ mod batch;
 mod clock_watch;
 mod commands;
 mod driver;
+mod flights;
 mod handle;
 mod lateness;
 mod ports;

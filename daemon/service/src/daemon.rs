@@ -12,8 +12,9 @@ use crate::access::Action;
 use crate::{Caller, Service, ServiceError};
 
 impl Service {
-    /// Everything in one look.
-    pub fn status(&self) -> Result<StatusView, ServiceError> {
+    /// Everything in one look. The name of the next schedule is for administrators: it may be anybody's.
+    pub fn status(&self, caller: Option<&Caller>) -> Result<StatusView, ServiceError> {
+        let names = caller.is_none_or(|caller| caller.admin);
         let now = self.host.now();
         let published = &self.engine.published;
         let (pid, started, rss_bytes) = self.host.process();
@@ -48,6 +49,7 @@ impl Service {
             (None, Some(reason), _) => summary.push_str(&format!(", in maintenance ({reason})")),
             (None, None, Some((due, name))) => {
                 let wait = std::time::Duration::from_secs(due.since(now).as_secs());
+                let name = if names { name.as_str() } else { "one" };
                 summary.push_str(&format!(", next {name} in {}", units::format_duration(wait)));
             }
             (None, None, None) => {}
@@ -70,7 +72,7 @@ impl Service {
             executor: self.host.executor().to_owned(),
             schedules,
             next_due: next.as_ref().map(|(due, _)| due.rfc3339()),
-            next_schedule: next.map(|(_, name)| name),
+            next_schedule: next.filter(|_| names).map(|(_, name)| name),
             running,
             queued,
             maintenance,

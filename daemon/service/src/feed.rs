@@ -148,7 +148,7 @@ impl Service {
         &self,
         caller: &Caller,
         user: Option<&str>,
-        action: Option<String>,
+        (action, result): (Option<String>, Option<String>),
         since: Option<&str>,
         (limit, cursor): (u32, Option<&str>),
     ) -> Result<Page<AuditEntry>, ServiceError> {
@@ -172,6 +172,10 @@ impl Service {
             uid: user.map(uid).transpose()?,
             action,
             object_id: None,
+            result: match result.as_deref() {
+                None | Some("ok" | "denied" | "error") => result,
+                Some(other) => return Err(ServiceError::field("result", format!("{other:?} is not one of ok, denied, error"))),
+            },
             since: since
                 .map(|text| parse_time("since", text, &local, now, Span::Ago))
                 .transpose()?,

@@ -48,6 +48,18 @@ impl Service {
         })
     }
 
+    /// Whether the schedule still has the revision that the caller has seen (`If-Match`). A change in between is found by the store.
+    pub async fn check_revision(&self, caller: &Caller, name: &str, seen: u32) -> Result<(), ServiceError> {
+        let now = self.find(caller, name, "schedule:read").await?.schedule.revision;
+        match now == seen {
+            true => Ok(()),
+            false => {
+                let message = format!("{name} has revision {now}, not {seen}");
+                Err(ServiceError::new(ErrorCode::PreconditionFailed, message).hint("read it again and repeat the change"))
+            }
+        }
+    }
+
     /// A schedule of the owner whose name is nearly this.
     fn nearest(&self, owner: Uid, name: &str) -> Option<String> {
         let filter = sloth_store::ScheduleFilter {

@@ -174,7 +174,8 @@ pub fn schedule_view(host: &dyn Surroundings, loaded: &Loaded, open: (u32, u32),
         _ => None,
     };
     let mut spec = to_map(&full_spec(schedule));
-    spec.insert("enabled".to_owned(), Value::Bool(paused.is_none()));
+    let is_paused = paused.is_some();
+    spec.insert("enabled".to_owned(), Value::Bool(!is_paused));
     let last = stats.last_run.zip(stats.last_ended_at).map(|(run, ended)| LastRun {
         run_id: run.to_string(),
         status: stats.last_status.map_or("", status_word).to_owned(),
@@ -194,7 +195,7 @@ pub fn schedule_view(host: &dyn Surroundings, loaded: &Loaded, open: (u32, u32),
         created_at: schedule.created_at.rfc3339(),
         trigger_text: schedule.trigger.describe(),
         paused,
-        next_due: next.map(Moment::rfc3339),
+        next_due: next.filter(|_| !is_paused).map(Moment::rfc3339),
         running: open.0,
         queued: open.1,
         runs: stats.runs,

@@ -17,14 +17,14 @@ use super::{Door, metrics, openapi};
 pub(crate) async fn version(Who(_): Who) -> Answer<VersionView> {
     ok(Ok(VersionView {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        commit: option_env!("SLOTH_BUILD_COMMIT").unwrap_or("unknown").to_owned(),
-        build_date: option_env!("SLOTH_BUILD_DATE").unwrap_or("unknown").to_owned(),
+        commit: option_sloth_api::BUILD_COMMIT.unwrap_or("unknown").to_owned(),
+        build_date: option_sloth_api::BUILD_DATE.unwrap_or("unknown").to_owned(),
         protocol: PROTOCOL.to_owned(),
     }))
 }
 
-pub(crate) async fn status(State(door): State<Door>, Who(_): Who) -> Answer<StatusView> {
-    ok(door.service.status())
+pub(crate) async fn status(State(door): State<Door>, Who(who): Who) -> Answer<StatusView> {
+    ok(door.service.status(Some(&who)))
 }
 
 pub(crate) async fn health(State(door): State<Door>, Who(_): Who) -> Answer<HealthView> {
@@ -111,12 +111,12 @@ pub(crate) async fn healthz() -> &'static str {
 }
 
 pub(crate) async fn readyz(State(door): State<Door>) -> Response {
-    match door.service.status() {
+    match door.service.status(None) {
         Ok(status) if status.state != "storage_blocked" => "ready\n".into_response(),
         _ => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response(),
     }
 }
 
 pub(crate) async fn metrics_text(State(door): State<Door>, Who(_): Who) -> Result<String, Refused> {
-    Ok(metrics::text(&door.service.status()?))
+    Ok(metrics::text(&door.service.status(None)?))
 }

@@ -98,6 +98,7 @@ pub(crate) async fn stream(
 pub(crate) struct Audit {
     user: Option<String>,
     action: Option<String>,
+    result: Option<String>,
     since: Option<String>,
     limit: u32,
     cursor: Option<String>,
@@ -106,11 +107,7 @@ pub(crate) struct Audit {
 impl Default for Audit {
     fn default() -> Self {
         Audit {
-            user: None,
-            action: None,
-            since: None,
-            limit: 100,
-            cursor: None,
+            user: None, action: None, result: None, since: None, limit: 100, cursor: None,
         }
     }
 }
@@ -119,6 +116,6 @@ pub(crate) async fn audit(State(door): State<Door>, Who(who): Who, Query(q): Que
     let page = (q.limit, q.cursor.as_deref());
     ok(door
         .service
-        .audit_list(&who, q.user.as_deref(), q.action, q.since.as_deref(), page)
+        .audit_list(&who, q.user.as_deref(), (q.action, q.result), q.since.as_deref(), page)
         .await)
 }

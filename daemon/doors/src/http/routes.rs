@@ -72,7 +72,7 @@ routes! {
     post "/config/reload" d::reload, "Read settings and declarative schedules again", reply api::ReloadReply;
     get "/openapi.json" d::openapi_document, "This document", reply serde_json::Value;
     get "/audit" f::audit, "The audit trail, newest first",
-        query ["user" "login name", "action" "exact or glob", "since" "time", "limit" "1 to 1000", "cursor" "next_cursor of the page before"],
+        query ["user" "login name", "action" "exact or glob", "result" "ok, denied or error", "since" "time", "limit" "1 to 1000", "cursor" "next_cursor of the page before"],
         reply api::Page<api::AuditEntry>;
 
     get "/schedules" s::list, "A page of schedules",

@@ -11,7 +11,7 @@ use sloth_api::{
     Page, PauseAllRequest, ScheduleChange, ScheduleSpec, ScheduleView, SwitchReply, SystemJob, TriggerReply,
     TriggerRequest, ValidateReply, ValidateRequest,
 };
-use sloth_service::{ListQuery, Mode, OccurrenceQuery, ServiceError};
+use sloth_service::{Caller, ListQuery, Mode, OccurrenceQuery, ServiceError};
 
 use super::Door;
 use super::answer::{Answer, Refused, ok};
@@ -77,13 +77,35 @@ pub(crate) struct Put {
     if_changed: bool,
 }
 
+/// `If-Match: "7"`: only when the schedule has this revision.
+async fn precondition(door: &Door, who: &Caller, name: &str, headers: &HeaderMap) -> Result<(), ServiceError> {
+    let Some(value) = headers.get("if-match") else { return Ok(()) };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(());
+    }
+    let seen = text.trim_matches('"').parse();
+    let seen = seen.map_err(|_| ServiceError::field("If-Match", "is not an ETag that slothd gave out"))?;
+    door.service.check_revision(who, name, seen).await
+}
+
+/// A schedule with its revision as `ETag`.
+fn tagged(result: Result<ScheduleView, ServiceError>) -> Response {
+    match result {
+        Ok(view) => ([("etag", format!("\"{}\"", view.revision))], Json(view)).into_response(),
+        Err(error) => Refused(error).into_response(),
+    }
+}
+
 pub(crate) async fn put(
     State(door): State<Door>,
     Who(who): Who,
     Path(name): Path<String>,
+    headers: HeaderMap,
     Query(q): Query<Put>,
     Body(spec): Body<ScheduleSpec>,
 ) -> Answer<ScheduleChange> {
+    precondition(&door, &who, &name, &headers).await?;
     let mode = if q.if_changed { Mode::IfChanged } else { Mode::Replace };
     ok(door.service.put(&who, &name, &spec, mode).await)
 }
@@ -92,20 +114,24 @@ pub(crate) async fn patch(
     State(door): State<Door>,
     Who(who): Who,
     Path(name): Path<String>,
+    headers: HeaderMap,
     Body(fields): Body<Map<String, Value>>,
 ) -> Answer<ScheduleChange> {
+    precondition(&door, &who, &name, &headers).await?;
     ok(door.service.patch(&who, &name, fields).await)
 }
 
-pub(crate) async fn show(State(door): State<Door>, Who(who): Who, Path(name): Path<String>) -> Answer<ScheduleView> {
-    ok(door.service.show(&who, &name).await)
+pub(crate) async fn show(State(door): State<Door>, Who(who): Who, Path(name): Path<String>) -> Response {
+    tagged(door.service.show(&who, &name).await)
 }
 
 pub(crate) async fn delete(
     State(door): State<Door>,
     Who(who): Who,
     Path(name): Path<String>,
+    headers: HeaderMap,
 ) -> Answer<ScheduleChange> {
+    precondition(&door, &who, &name, &headers).await?;
     ok(door.service.delete(&who, &name).await)
 }
 

@@ -88,6 +88,8 @@ pub struct AuditFilter {
     pub action: Option<String>,
     /// Only about this thing.
     pub object_id: Option<String>,
+    /// `ok`, `denied`, `error`.
+    pub result: Option<String>,
     /// At or after.
     pub since: Option<Moment>,
 }
@@ -152,6 +154,9 @@ impl Store {
         }
         if let Some(action) = &filter.action {
             conditions.add("action GLOB ?", glob(action));
+        }
+        if let Some(result) = &filter.result {
+            conditions.add("result = ?", result.clone());
         }
         if let Some(id) = &filter.object_id {
             conditions.add("object_id = ?", id.clone());
