@@ -17,8 +17,8 @@ use super::{Door, metrics, openapi};
 pub(crate) async fn version(Who(_): Who) -> Answer<VersionView> {
     ok(Ok(VersionView {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        commit: option_sloth_api::BUILD_COMMIT.unwrap_or("unknown").to_owned(),
-        build_date: option_sloth_api::BUILD_DATE.unwrap_or("unknown").to_owned(),
+        commit: sloth_api::BUILD_COMMIT.to_owned(),
+        build_date: sloth_api::BUILD_DATE.to_owned(),
         protocol: PROTOCOL.to_owned(),
     }))
 }
