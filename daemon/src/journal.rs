@@ -31,6 +31,10 @@ pub async fn follow(store: Store, mut news: watch::Receiver<i64>) {
 }
 
 fn log(event: &EventRow) {
+    // The run's own event says the same.
+    if matches!(event.kind.as_str(), "task.failed" | "task.cancelled") {
+        return;
+    }
     let data: serde_json::Value = serde_json::from_str(&event.data).unwrap_or_default();
     let text = |key: &str| data[key].as_str().unwrap_or_default().to_owned();
     let schedule = if data["schedule"].is_string() { text("schedule") } else { text("schedule_name") };

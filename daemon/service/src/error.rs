@@ -65,7 +65,9 @@ impl ServiceError {
 
     /// A wrong trigger.
     pub(crate) fn trigger(field: &str, error: &TriggerError) -> Self {
-        let mut refusal = Self::field(field, error)
+        let part = error.field.map_or(String::new(), |part| format!("{part}: "));
+        let problem = format!("{part}{:?} at column {}: {}", error.text, error.column, error.problem);
+        let mut refusal = Self::field(field, problem)
             .hint(error.hint.clone())
             .with("column", error.column);
         if let Some(part) = error.field {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use sloth_api::Explanation;
 use sloth_core::machine::Loaded;
 use sloth_core::record::{Decision, Skip};
@@ -125,7 +126,7 @@ impl Service {
                     _ => format!("Run {run} was made."),
                 });
                 match self.store.run(*run)? {
-                    Some(run) => says.push(say_run(&run)),
+                    Some(run) => says.push(say_run(&run, &schedule.zone)),
                     None => says.push("The record of that run has been deleted (keep).".to_owned()),
                 }
             }
@@ -183,7 +184,7 @@ impl Service {
     }
 }
 
-fn say_run(run: &Run) -> String {
+fn say_run(run: &Run, zone: &TimeZone) -> String {
     let late = run
         .started_at
         .map(|start| Duration::from_micros((start.micros() - run.due_at.micros()).max(0).unsigned_abs()));
@@ -207,11 +208,7 @@ fn say_run(run: &Run) -> String {
         RunStatus::Starting => "It is being started.".to_owned(),
         RunStatus::Running if run.retry_at.is_some() => {
             let why = run.message.clone().unwrap_or_default();
-            format!(
-                "Attempt {} failed ({why}); the next one begins at {}.",
-                run.attempts,
-                run.retry_at.unwrap_or_default()
-            )
+            format!("Attempt {} failed ({why}); the next one begins at {}.", run.attempts, local(run.retry_at.unwrap_or_default(), zone))
         }
         RunStatus::Running => format!(
             "It {started}and runs as process {}.",

@@ -72,9 +72,10 @@ impl Service {
                 ("skipped", Some(skip.as_str()), by, None)
             }
         };
-        let record = match run {
-            Some(run) => self.store.run(run)?,
-            None => None,
+        // A run that was in the way is named, but its times are not those of this instant.
+        let record = match (run, decision) {
+            (Some(run), "run" | "coalesced") => self.store.run(run)?,
+            _ => None,
         };
         Ok(OccurrenceView {
             due_at: row.occurrence.due_at.rfc3339(),
