@@ -65,6 +65,8 @@ type Failure = (u8, String);
 fn start(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let config = |problem: String| (EXIT_CONFIG, problem);
     let failed = |problem: String| (EXIT_FAILED, problem);
+    // Whatever is made from here on is ours alone, unless it says otherwise.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let places = Places::of(arguments).map_err(config)?;
     setup::private_dir(&places.data, 0o700)
         .map_err(|error| failed(format!("{}: cannot be made: {error}", places.data.display())))?;

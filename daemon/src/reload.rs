@@ -13,25 +13,23 @@ use crate::notify;
 use crate::places::Places;
 use crate::settings::{KEYS, Merged, toml_files};
 
-/// The files of `schedules.d`, and problems with reading them.
-fn schedule_files(places: &Places) -> (Vec<SourceFile>, Vec<String>) {
+/// The files of `schedules.d`. When the directory or one file cannot be read, none: nothing is concluded from half of them.
+fn schedule_files(places: &Places) -> Result<Vec<SourceFile>, String> {
     let mut files = Vec::new();
-    let mut problems = Vec::new();
-    for path in toml_files(&places.schedules) {
-        match std::fs::read_to_string(&path) {
-            Ok(text) => files.push(SourceFile { path, text }),
-            Err(error) => problems.push(format!("{}: {error}", path.display())),
-        }
+    for path in toml_files(&places.schedules)? {
+        let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        files.push(SourceFile { path, text });
     }
-    (files, problems)
+    Ok(files)
 }
 
 /// Problems of the schedule files.
 pub fn check_schedules(places: &Places) -> Vec<String> {
-    let (files, mut problems) = schedule_files(places);
     let (uid, name) = daemon_user();
-    problems.extend(Service::check_files(&crate::machine::Names::new(), uid, &name, &files));
-    problems
+    match schedule_files(places) {
+        Ok(files) => Service::check_files(&crate::machine::Names::new(), uid, &name, &files),
+        Err(problem) => vec![problem],
+    }
 }
 
 /// Who owns declarative schedules: the user that the daemon runs as.
@@ -46,10 +44,11 @@ pub fn daemon_user() -> (Uid, String) {
 
 /// Makes the declarative schedules be what the files say.
 pub async fn apply_schedules(service: &Service, places: &Places) -> Result<FileReport, ServiceError> {
-    let (files, problems) = schedule_files(places);
     let (uid, name) = daemon_user();
-    let mut report = service.apply_files(uid, &name, &files).await?;
-    report.problems.extend(problems);
+    let report = match schedule_files(places) {
+        Ok(files) => service.apply_files(uid, &name, &files).await?,
+        Err(problem) => FileReport { problems: vec![problem], ..FileReport::default() },
+    };
     for problem in &report.problems {
         tracing::error!(problem, "a schedule file has a problem");
     }

@@ -140,8 +140,9 @@ impl Merged {
         if places.config.exists() || places.config_required {
             merged.file(&places.config);
         }
-        for path in places.drop_ins.iter().flat_map(|dir| toml_files(dir)) {
-            merged.file(&path);
+        match places.drop_ins.as_deref().map_or(Ok(Vec::new()), toml_files) {
+            Ok(files) => files.iter().for_each(|path| merged.file(path)),
+            Err(problem) => merged.problems.push(problem),
         }
         merged
             .environment(std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))));
@@ -355,16 +356,23 @@ impl Check<'_> {
     }
 }
 
-/// The `.toml` files of a directory, in order of their names. A directory that is not there has none.
-pub fn toml_files(dir: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = fs::read_dir(dir)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|e| e == "toml"))
-        .collect();
+/// The `.toml` files of a directory, in order of their names. A directory that is not there has none; one that cannot be read is an
+/// error: what its files said must not be taken for withdrawn.
+pub fn toml_files(dir: &Path) -> Result<Vec<PathBuf>, String> {
+    let failed = |error: std::io::Error| format!("{}: {error}", dir.display());
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(failed)?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|e| e == "toml") {
+            files.push(path);
+        }
+    }
     files.sort();
-    files
+    Ok(files)
 }
 
 /// The reference: every key with its default, commented out.
