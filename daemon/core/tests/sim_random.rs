@@ -6,9 +6,11 @@ mod sim;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use sim::World;
+use sim::chance::Chance;
 use sim::driver::Change;
 use sim::schedules::schedule;
-use sim::{Chance, World};
+
 use sloth_core::machine::Input;
 use sloth_core::{
     AfterCondition, Backoff, CatchUp, Enabled, JitterMode, Moment, Overlap, Retries, Schedule, ScheduleId,
@@ -38,40 +40,19 @@ const TRIGGERS: [&str; 22] = [
     "@manual",
     "0 0,6,12,18 * * *",
 ];
-const ZONES: [&str; 6] = [
-    "UTC",
-    "America/New_York",
-    "Europe/Lisbon",
-    "Australia/Lord_Howe",
-    "Asia/Kathmandu",
-    "America/Havana",
-];
+const ZONES: [&str; 6] =
+    ["UTC", "America/New_York", "Europe/Lisbon", "Australia/Lord_Howe", "Asia/Kathmandu", "America/Havana"];
 
 /// Around clock changes of one or other of the zones.
-const STARTS: [i64; 5] = [
-    1_772_950_000,
-    1_774_720_000,
-    1_793_480_000,
-    1_775_310_000,
-    1_780_000_000,
-];
+const STARTS: [i64; 5] = [1_772_950_000, 1_774_720_000, 1_793_480_000, 1_775_310_000, 1_780_000_000];
 
 fn random_schedule(chance: &mut Chance, id: ScheduleId, n: usize, now: Moment) -> Schedule {
     let trigger = match chance.below(12) {
-        0 => format!(
-            "@at {}",
-            (now + seconds(chance, 7200)).timestamp().strftime("%Y-%m-%dT%H:%M:%SZ")
-        ),
+        0 => format!("@at {}", (now + seconds(chance, 7200)).timestamp().strftime("%Y-%m-%dT%H:%M:%SZ")),
         _ => (*chance.pick(&TRIGGERS)).to_owned(),
     };
     let mut s = schedule(id, &format!("s{n}"), &trigger, *chance.pick(&ZONES));
-    s.overlap = *chance.pick(&[
-        Overlap::Skip,
-        Overlap::Queue,
-        Overlap::QueueAll,
-        Overlap::Replace,
-        Overlap::Allow,
-    ]);
+    s.overlap = *chance.pick(&[Overlap::Skip, Overlap::Queue, Overlap::QueueAll, Overlap::Replace, Overlap::Allow]);
     s.queue_limit = chance.below(5) as u32 + 1;
     s.catch_up = *chance.pick(&[None, Some(CatchUp::None), Some(CatchUp::Latest), Some(CatchUp::All)]);
     s.catch_up_max = chance.below(6) as u32;
@@ -105,10 +86,7 @@ fn random_after(chance: &mut Chance, n: usize) -> BTreeMap<String, AfterConditio
 fn random_enabled(chance: &mut Chance, now: Moment) -> Enabled {
     let until = *chance.pick(&[None, Some(300), Some(5000)]);
     match chance.below(5) {
-        0 => Enabled::Paused {
-            reason: "test".to_owned(),
-            until: until.map(|s| now + Duration::from_secs(s)),
-        },
+        0 => Enabled::Paused { reason: "test".to_owned(), until: until.map(|s| now + Duration::from_secs(s)) },
         _ => Enabled::Yes,
     }
 }
@@ -119,13 +97,7 @@ fn seconds(chance: &mut Chance, max: u64) -> Duration {
 
 /// One thing that somebody or something does.
 fn random_op(world: &mut World, names: &mut usize) {
-    let ids: Vec<ScheduleId> = world
-        .store
-        .schedules
-        .iter()
-        .filter(|(_, s)| !s.deleted)
-        .map(|(id, _)| *id)
-        .collect();
+    let ids: Vec<ScheduleId> = world.store.schedules.iter().filter(|(_, s)| !s.deleted).map(|(id, _)| *id).collect();
     let op = world.chance.below(100);
     world.trace(|| format!("-- op {op}"));
     match op {
@@ -141,13 +113,7 @@ fn random_op(world: &mut World, names: &mut usize) {
             world.ask_run(id, late);
         }
         42..48 => {
-            let open: Vec<_> = world
-                .store
-                .runs
-                .values()
-                .filter(|r| !r.status.is_terminal())
-                .map(|r| r.id)
-                .collect();
+            let open: Vec<_> = world.store.runs.values().filter(|r| !r.status.is_terminal()).map(|r| r.id).collect();
             if !open.is_empty() {
                 let (run, force) = (*world.chance.pick(&open), world.chance.permille(300));
                 world.cancel(run, force);
@@ -179,9 +145,7 @@ fn random_op(world: &mut World, names: &mut usize) {
 }
 
 fn random_step(world: &mut World) {
-    let by = *world
-        .chance
-        .pick(&[3, 70, 1800, 7200, 10_700, 10_900, 200_000, 40_000_000]);
+    let by = *world.chance.pick(&[3, 70, 1800, 7200, 10_700, 10_900, 200_000, 3_000_000]);
     let by = by * 1_000_000 + world.chance.below(1_000_000) as i64;
     let back = world.chance.permille(500);
     world.set_clock(if back { -by } else { by });
@@ -217,12 +181,7 @@ fn edit(world: &mut World, ids: &[ScheduleId]) {
         s.jitter = Duration::from_secs(*world.chance.pick(&[0, 5, 900]));
         s.after = random_after(&mut world.chance, 3);
     }
-    world.change(Change::Change {
-        schedule: Box::new(s),
-        new_trigger,
-        stats,
-        mark,
-    });
+    world.change(Change::Change { schedule: Box::new(s), new_trigger, stats, mark });
 }
 
 fn simulate(seed: u64) -> u64 {
@@ -256,13 +215,8 @@ fn nothing_is_lost_and_nothing_happens_twice() {
         println!("{} starts", simulate(seed));
         return;
     }
-    let count = std::env::var("SLOTH_SIM_SEEDS")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(300);
-    let now = SystemTime::UNIX_EPOCH
-        .elapsed()
-        .map_or(0, |since| since.as_nanos() as u64);
+    let count = std::env::var("SLOTH_SIM_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
+    let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos() as u64);
     let fresh = (0..count / 4).map(|n| now.wrapping_add(n).wrapping_mul(0x9e37_79b9) >> 8);
     let starts: u64 = (0..count).chain(fresh).map(simulate).sum();
     println!("{starts} starts in {} worlds", count + count / 4);

@@ -20,20 +20,33 @@ impl Machine {
     ) {
         let answer = match self.runs.contains_key(&run) {
             false => Err(Refusal::NotRunning),
-            true if self.blocked => Err(Refusal::StorageBlocked),
+            true if self.blocked => self.kill_unrecorded(run, asked_by, force, effects),
             true => {
-                let done = self.end_early(
-                    now,
-                    run,
-                    Reason::User,
-                    &format!("cancelled by {asked_by}"),
-                    force,
-                    effects,
-                );
+                let done = self.end_early(now, run, Reason::User, &format!("cancelled by {asked_by}"), force, effects);
                 Ok(Answer::Cancelling { done })
             }
         };
         effects.late.push(Late::Reply(token, answer));
+    }
+
+    /// While nothing can be written a run that goes can still be ended: that it was cancelled is written with its end.
+    fn kill_unrecorded(
+        &mut self,
+        run: RunId,
+        asked_by: &str,
+        force: bool,
+        effects: &mut Effects,
+    ) -> Result<Answer, Refusal> {
+        let Some(active) = self.runs.get_mut(&run) else { return Err(Refusal::NotRunning) };
+        if !matches!(active.phase, Phase::Running | Phase::Inspecting) {
+            return Err(Refusal::StorageBlocked);
+        }
+        let grace = if force { Duration::ZERO } else { active.schedule.kill_grace };
+        active.ending.get_or_insert(Reason::User);
+        active.run.message = Some(format!("cancelled by {asked_by}"));
+        let key = AttemptKey { run, attempt: active.run.attempts };
+        effects.early.push(Early::Order(Order::Kill { key, grace }));
+        Ok(Answer::Cancelling { done: false })
     }
 
     /// Makes way for a newer run: ends what goes and what waits.
@@ -58,10 +71,7 @@ impl Machine {
         let Some(active) = self.runs.get_mut(&run) else {
             return true;
         };
-        let key = AttemptKey {
-            run,
-            attempt: active.run.attempts,
-        };
+        let key = AttemptKey { run, attempt: active.run.attempts };
         match active.phase {
             // When it is durable; it may also vanish.
             Phase::Unborn => {
@@ -69,34 +79,16 @@ impl Machine {
                 false
             }
             Phase::Waiting | Phase::InLine | Phase::Resting => {
-                self.finish(
-                    now,
-                    run,
-                    RunStatus::Cancelled,
-                    Some(reason),
-                    Some(message.to_owned()),
-                    effects,
-                );
+                self.finish(now, run, RunStatus::Cancelled, Some(reason), Some(message.to_owned()), effects);
                 true
             }
             Phase::Preparing => {
                 effects.early.push(Early::Order(Order::Discard(key)));
-                self.finish(
-                    now,
-                    run,
-                    RunStatus::Cancelled,
-                    Some(reason),
-                    Some(message.to_owned()),
-                    effects,
-                );
+                self.finish(now, run, RunStatus::Cancelled, Some(reason), Some(message.to_owned()), effects);
                 true
             }
             Phase::Releasing | Phase::Running | Phase::Inspecting => {
-                let grace = if force {
-                    Duration::ZERO
-                } else {
-                    active.schedule.kill_grace
-                };
+                let grace = if force { Duration::ZERO } else { active.schedule.kill_grace };
                 if active.ending.is_none() {
                     active.ending = Some(reason);
                     active.run.reason = Some(reason);

@@ -21,11 +21,7 @@ pub(super) fn beside_seconds(at: Moment) -> Moment {
 
 /// The full name under which others refer to a schedule.
 fn full_name(owner: &str, name: &str) -> String {
-    if name.contains('/') {
-        name.to_owned()
-    } else {
-        format!("{owner}/{name}")
-    }
+    if name.contains('/') { name.to_owned() } else { format!("{owner}/{name}") }
 }
 
 impl Machine {

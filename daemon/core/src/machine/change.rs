@@ -52,7 +52,7 @@ impl Machine {
     fn changed(&mut self, now: Moment, loaded: Loaded, effects: &mut Effects) -> bool {
         let schedule = loaded.schedule.clone();
         let id = schedule.id;
-        self.planner.note_change(id, Some(schedule.revision));
+        self.recent.note(id, Some(schedule.revision));
         let mut mark = loaded.mark;
         if let Some(entry) = self.entries.get_mut(&id) {
             let since = |schedule: &Schedule| (schedule.trigger_epoch, schedule.trigger_since);
@@ -76,7 +76,7 @@ impl Machine {
     }
 
     fn deleted(&mut self, now: Moment, id: ScheduleId, effects: &mut Effects) {
-        self.planner.note_change(id, None);
+        self.recent.note(id, None);
         let Some(entry) = self.entries.get(&id) else { return };
         let schedule = entry.schedule.clone();
         let waiting = entry.waiting.iter().chain(&entry.delayed).chain(&entry.going);
@@ -102,10 +102,7 @@ impl Machine {
 
     /// The schedule pauses itself and says why.
     pub(super) fn pause(&mut self, now: Moment, id: ScheduleId, reason: String, effects: &mut Effects) {
-        let enabled = Enabled::Paused {
-            reason: reason.clone(),
-            until: None,
-        };
+        let enabled = Enabled::Paused { reason: reason.clone(), until: None };
         if let Some(schedule) = self.change_by_itself(id, enabled, effects) {
             self.note_switched(now, &schedule, "schedule.disabled", &reason, effects);
         }
@@ -113,13 +110,10 @@ impl Machine {
 
     /// A pause with an end is over when the first instant after it comes.
     pub(super) fn wake_if_due(&mut self, now: Moment, id: ScheduleId, due: Moment, effects: &mut Effects) {
-        let over = self
-            .entries
-            .get(&id)
-            .is_some_and(|entry| match &entry.schedule.enabled {
-                Enabled::Paused { until: Some(until), .. } => *until <= due,
-                _ => false,
-            });
+        let over = self.entries.get(&id).is_some_and(|entry| match &entry.schedule.enabled {
+            Enabled::Paused { until: Some(until), .. } => *until <= due,
+            _ => false,
+        });
         if over && let Some(schedule) = self.change_by_itself(id, Enabled::Yes, effects) {
             self.note_switched(now, &schedule, "schedule.enabled", "its pause is over", effects);
         }
@@ -136,7 +130,7 @@ impl Machine {
         let schedule = Arc::new(schedule);
         entry.schedule = schedule.clone();
         entry.touch(effects);
-        self.planner.note_change(id, Some(schedule.revision));
+        self.recent.note(id, Some(schedule.revision));
         effects.records.push(Record::ScheduleChanged(schedule.clone()));
         Some(schedule)
     }

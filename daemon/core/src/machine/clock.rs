@@ -18,14 +18,11 @@ pub const STEP_MAX: Duration = Duration::from_secs(3 * 3600);
 /// A step whose epoch has not begun.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
+    /// Everything up to here belongs to the old epoch.
     pub(super) before: Moment,
     after: Moment,
-}
-
-impl Step {
-    fn length(self) -> i64 {
-        self.after.micros() - self.before.micros()
-    }
+    /// By how much the clock was set, microseconds.
+    length: i64,
 }
 
 impl Machine {
@@ -34,8 +31,11 @@ impl Machine {
         if self.epochs.is_empty() || before == after {
             return;
         }
-        let step = Step { before, after };
-        self.shift_timers(step.length(), effects);
+        let length = after.micros() - before.micros();
+        // A clock that was set back by less than anybody notices, while the daemon was down, is behind what was decided.
+        let before = before.max(std::mem::replace(&mut self.decided_until, Moment::MIN));
+        let step = Step { before, after, length };
+        self.shift_timers(length, effects);
         self.steps.push_back(step);
         self.planner.void();
         if self.steps.len() == 1 {
@@ -65,11 +65,11 @@ impl Machine {
             epoch: self.epoch() + 1,
             before: step.before,
             after: step.after,
-            shift_us: self.epochs.last().map_or(0, |epoch| epoch.shift_us) + step.length(),
+            shift_us: self.epochs.last().map_or(0, |epoch| epoch.shift_us) + step.length,
             cause: "clock_step",
         };
         effects.records.push(Record::Epoch(epoch.clone()));
-        self.note_clock_set(step.after, &epoch, step.length(), effects);
+        self.note_clock_set(step.after, &epoch, step.length, effects);
         let [fixed, interval, every] =
             [Class::Fixed, Class::Interval, Class::Every].map(|class| ledger::rebase(&epoch, class));
         effects.records.push(Record::Rebased { fixed, interval, every });
@@ -99,7 +99,7 @@ impl Machine {
 
     /// What a time of that epoch is on the present clock.
     pub(super) fn on_present_clock(&self, at: Moment) -> Moment {
-        let steps: i64 = self.steps.iter().map(|step| step.length()).sum();
+        let steps: i64 = self.steps.iter().map(|step| step.length).sum();
         Moment::from_micros(at.micros().saturating_add(steps))
     }
 

@@ -10,11 +10,7 @@ use crate::{AttemptKey, Enabled, Moment, RunId, Schedule, ScheduleId};
 /// What an outcome means for the run.
 enum Verdict {
     Success,
-    Failure {
-        reason: Reason,
-        message: String,
-        retry: bool,
-    },
+    Failure { reason: Reason, message: String, retry: bool },
     Cancelled(Reason),
 }
 
@@ -26,10 +22,7 @@ impl Machine {
             effects.late.push(forget);
             return;
         };
-        let waits = matches!(
-            active.phase,
-            Phase::Unborn | Phase::Waiting | Phase::InLine | Phase::Resting
-        );
+        let waits = matches!(active.phase, Phase::Unborn | Phase::Waiting | Phase::InLine | Phase::Resting);
         if active.run.attempts != key.attempt || waits {
             effects.late.push(forget);
             return;
@@ -39,12 +32,7 @@ impl Machine {
             active.run.started_at = Some(end.ended_at);
         }
         if active.run.process.is_none() {
-            let attempt = Attempt {
-                key,
-                started_at: end.ended_at,
-                process: None,
-                end: None,
-            };
+            let attempt = Attempt { key, started_at: end.ended_at, process: None, end: None };
             effects.records.push(Record::AttemptStarted(attempt));
         }
         let run = &mut active.run;
@@ -138,10 +126,7 @@ impl Machine {
             stats.last_status = Some(status);
             stats.last_reason = reason;
             stats.last_ended_at = run.ended_at;
-            stats.last_duration_us = run
-                .started_at
-                .zip(run.ended_at)
-                .map(|(start, end)| end.micros() - start.micros());
+            stats.last_duration_us = run.started_at.zip(run.ended_at).map(|(start, end)| end.micros() - start.micros());
             match status {
                 RunStatus::Completed => {
                     stats.failures_in_a_row = 0;
@@ -152,10 +137,7 @@ impl Machine {
             }
             let stats = stats.clone();
             entry.touch(effects);
-            effects.records.push(Record::ScheduleStats {
-                schedule: schedule_id,
-                stats,
-            });
+            effects.records.push(Record::ScheduleStats { schedule: schedule_id, stats });
         }
         self.note_ended(now, &run, effects);
         self.follow(now, &active.schedule, status, effects);
@@ -170,10 +152,7 @@ impl Machine {
         let failures = entry.stats.failures_in_a_row;
         if entry.schedule.enabled == Enabled::Yes
             && !self.frozen.contains_key(&id)
-            && entry
-                .schedule
-                .pause_after_failures
-                .is_some_and(|limit| failures >= limit)
+            && entry.schedule.pause_after_failures.is_some_and(|limit| failures >= limit)
         {
             let reason = format!("{failures} failed runs in a row (pause_after_failures)");
             self.pause(now, id, reason, effects);
@@ -192,11 +171,7 @@ fn judge(outcome: &Outcome, schedule: &Schedule, ending: Option<Reason>) -> Verd
         Outcome::Signaled(signal) => failure(Reason::TaskFailed, format!("killed by signal {signal}"), true),
         Outcome::TimedOut => failure(Reason::Timeout, "ran longer than its timeout".to_owned(), true),
         Outcome::Killed => Verdict::Cancelled(ending.unwrap_or(Reason::User)),
-        Outcome::Oom => failure(
-            Reason::Oom,
-            "killed for using more memory than its limit".to_owned(),
-            true,
-        ),
+        Outcome::Oom => failure(Reason::Oom, "killed for using more memory than its limit".to_owned(), true),
         Outcome::NotStarted(start) => match start.kind {
             StartFailureKind::User => failure(Reason::Denied, start.message.clone(), false),
             _ => failure(Reason::TaskFailed, start.message.clone(), true),

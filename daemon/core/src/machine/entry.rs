@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Effects, Loaded};
 use crate::record::{Occurrence, Stats};
 use crate::run::{Reason, Run};
-use crate::{Moment, RunId, Schedule};
+use crate::{AttemptKey, Moment, RunId, Schedule};
 
 /// A schedule that something is going on with.
 pub(super) struct Entry {
@@ -97,6 +97,19 @@ pub(super) enum What {
     Begin { run: RunId },
     /// A queued run is too late from now on.
     TooLate { run: RunId },
+}
+
+impl Active {
+    /// The attempt that the executor has to do with, if there is one.
+    pub(super) fn awaited(&self) -> Option<AttemptKey> {
+        let (run, attempt) = (self.run.id, self.run.attempts);
+        match self.phase {
+            Phase::Unborn | Phase::Waiting | Phase::InLine | Phase::Resting => None,
+            Phase::Preparing | Phase::Releasing | Phase::Running | Phase::Inspecting => {
+                Some(AttemptKey { run, attempt })
+            }
+        }
+    }
 }
 
 impl Entry {

@@ -179,9 +179,7 @@ impl Machine {
         if let Some(entry) = self.entries.get_mut(&schedule.id) {
             entry.touch(effects);
         }
-        effects
-            .records
-            .push(Record::Decided(occurrence, Decision::Skipped(skip)));
+        effects.records.push(Record::Decided(occurrence, Decision::Skipped(skip)));
     }
 
     pub(super) fn count_skip(&mut self, skip: &Skip, n: u64) {

@@ -61,10 +61,7 @@ impl Machine {
         self.note_missed(now, &schedule, &instants, cause, effects);
 
         let lateness = self.lateness(now, &schedule);
-        let candidates = instants
-            .iter()
-            .rev()
-            .take_while(|due| lateness.objection(**due).is_none());
+        let candidates = instants.iter().rev().take_while(|due| lateness.objection(**due).is_none());
         let runs = match lateness.policy {
             _ if !all => 0,
             CatchUp::None => 0,
@@ -76,7 +73,10 @@ impl Machine {
             newest = Some(self.make_catch_up(now, &schedule, due_at, effects));
         }
         let absorbing = newest.filter(|_| lateness.policy == CatchUp::Latest);
-        self.not_made_up(id, &instants, &lateness, absorbing, effects);
+        let rows = if all { ROWS_MAX } else { 0 };
+        let (folded, rest) = instants.split_at(instants.len().saturating_sub(rows));
+        self.fold(id, folded, effects);
+        self.not_made_up(id, rest, &lateness, absorbing, effects);
         self.wake_if_due(now, id, last, effects);
         self.spent(now, id, effects);
     }
@@ -92,25 +92,24 @@ impl Machine {
         }
     }
 
+    /// Instants that are kept as a number only.
+    fn fold(&mut self, id: ScheduleId, folded: &[Moment], effects: &mut Effects) {
+        let (Some(from), Some(to)) = (folded.first(), folded.last()) else {
+            return;
+        };
+        effects.records.push(Record::Folded(Fold { schedule: id, from: *from, to: *to, skipped: folded.len() as u64 }));
+        self.count_skip(&Skip::CatchUp, folded.len() as u64);
+    }
+
     /// Rows of the instants that do not run.
     fn not_made_up(
         &mut self,
         id: ScheduleId,
-        instants: &[Moment],
+        rows: &[Moment],
         lateness: &Lateness,
         absorbing: Option<RunId>,
         effects: &mut Effects,
     ) {
-        let (folded, rows) = instants.split_at(instants.len().saturating_sub(ROWS_MAX));
-        if let (Some(from), Some(to)) = (folded.first(), folded.last()) {
-            effects.records.push(Record::Folded(Fold {
-                schedule: id,
-                from: *from,
-                to: *to,
-                skipped: folded.len() as u64,
-            }));
-            self.count_skip(&Skip::CatchUp, folded.len() as u64);
-        }
         for due_at in rows {
             let decision = match (lateness.objection(*due_at), absorbing) {
                 (None, Some(run)) => Decision::Coalesced { run },
@@ -133,9 +132,7 @@ impl Machine {
         let delay = std::time::Duration::from_micros(((u128::from(hash) * u128::from(spread)) >> 64) as u64);
         let spread_to = now.max(self.planner.catch_up_not_before) + delay;
         // The spreading alone makes nothing too late.
-        let deadline = schedule
-            .start_deadline
-            .map(|limit| self.on_present_clock(due_at) + limit);
+        let deadline = schedule.start_deadline.map(|limit| self.on_present_clock(due_at) + limit);
         let start_at = deadline.map_or(spread_to, |deadline| spread_to.min(deadline).max(now));
         let (occurrence, by) = (self.occurrence(id, due_at), "schedule".to_owned());
         self.make_run(now, occurrence, RunTrigger::CatchUp, by, Some(start_at), effects)

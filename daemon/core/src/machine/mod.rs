@@ -27,6 +27,7 @@ mod fire;
 mod missed;
 mod notes;
 mod plan;
+mod recent;
 mod reports;
 mod runs;
 mod settle;
@@ -174,6 +175,8 @@ pub struct Machine {
     /// Full name of a schedule → those that run after it.
     followers: HashMap<String, Vec<ScheduleId>>,
     last_asked: Moment,
+    /// The latest mark at the start: so far instants of the present epoch may be decided, whatever the clock shows.
+    decided_until: Moment,
     runs: HashMap<RunId, Active>,
     timers: BinaryHeap<Reverse<Timer>>,
     timer_seq: u64,
@@ -187,6 +190,7 @@ pub struct Machine {
     places_used: usize,
     planner: plan::Planner,
     frozen: HashMap<ScheduleId, Frozen>,
+    recent: recent::Recent,
     /// Entries to look at when memory is tidied up.
     perhaps_idle: Vec<ScheduleId>,
     quiesced: Option<String>,
@@ -210,9 +214,8 @@ pub struct Counters {
 
 impl Counters {
     /// Names of the places of `skipped`.
-    pub const REASONS: [&'static str; 7] = [
-        "paused", "overlap", "deadline", "catch_up", "quiesced", "limit", "calendar",
-    ];
+    pub const REASONS: [&'static str; 7] =
+        ["paused", "overlap", "deadline", "catch_up", "quiesced", "limit", "calendar"];
 }
 
 impl Machine {
@@ -224,6 +227,7 @@ impl Machine {
             entries: HashMap::new(),
             followers: HashMap::new(),
             last_asked: Moment::MIN,
+            decided_until: Moment::MIN,
             runs: HashMap::new(),
             timers: BinaryHeap::new(),
             timer_seq: 0,
@@ -234,6 +238,7 @@ impl Machine {
             places_used: 0,
             planner: plan::Planner::new(),
             frozen: HashMap::new(),
+            recent: recent::Recent::default(),
             perhaps_idle: Vec::new(),
             quiesced: None,
             blocked: false,
@@ -249,11 +254,7 @@ impl Machine {
             Input::Recovered(state) => self.recover(now, *state, effects),
             Input::Woken => self.fire_due(now, effects),
             Input::RefillAsked => self.ask_refill(now, true, effects),
-            Input::Refilled {
-                loaded,
-                until,
-                complete,
-            } => self.refilled(now, loaded, until, complete, effects),
+            Input::Refilled { loaded, until, complete } => self.refilled(now, loaded, until, complete, effects),
             Input::RefillFailed => self.planner.failed(now),
             Input::Committed(arms) => self.committed(now, arms, effects),
             Input::StorageBlocked => self.blocked = true,
@@ -265,21 +266,11 @@ impl Machine {
             Input::Resumed(slept) => self.resumed(now, slept, effects),
             Input::ZonesChanged => self.plan_again(now, effects),
             Input::Reported(report) => self.reported(now, report, effects),
-            Input::RunAsked {
-                loaded,
-                trigger,
-                asked_by,
-                token,
-            } => {
+            Input::RunAsked { loaded, trigger, asked_by, token } => {
                 self.run_asked(now, *loaded, trigger, asked_by, token, effects);
             }
             Input::RunWithdrawn(run) => self.run_withdrawn(now, run, effects),
-            Input::CancelAsked {
-                run,
-                force,
-                asked_by,
-                token,
-            } => {
+            Input::CancelAsked { run, force, asked_by, token } => {
                 self.cancel_asked(now, run, force, &asked_by, token, effects);
             }
             Input::EditBegun(id) => self.edit_begun(now, id, effects),
@@ -307,10 +298,7 @@ impl Machine {
 
     /// Unfinished runs that have a place, and all others.
     pub fn load(&self) -> (usize, usize) {
-        (
-            self.places_used,
-            self.runs.len() - self.places_used.min(self.runs.len()),
-        )
+        (self.places_used, self.runs.len() - self.places_used.min(self.runs.len()))
     }
 
     /// What was counted.
@@ -345,11 +333,7 @@ impl Machine {
 
     fn timer(&mut self, at: Moment, what: What) -> Timer {
         self.timer_seq += 1;
-        Timer {
-            at,
-            seq: self.timer_seq,
-            what,
-        }
+        Timer { at, seq: self.timer_seq, what }
     }
 
     fn set_timer(&mut self, at: Moment, what: What) {

@@ -52,17 +52,7 @@ impl Machine {
         effects: &mut Effects,
     ) {
         let id = EventId::v7(at, self.random.next_u128());
-        let event = Event {
-            id,
-            kind,
-            severity,
-            message,
-            run: None,
-            task: None,
-            user: None,
-            at,
-            data,
-        };
+        let event = Event { id, kind, severity, message, run: None, task: None, user: None, at, data };
         effects.records.push(Record::Event(Box::new(event)));
     }
 
@@ -101,15 +91,7 @@ impl Machine {
             ("actual_time", time(now)),
         ];
         data.push(("reason", text(run.asked_by.clone())));
-        self.note_run(
-            now,
-            "schedule.triggered",
-            Severity::Info,
-            (run, false),
-            format!("{name} is due"),
-            data,
-            effects,
-        );
+        self.note_run(now, "schedule.triggered", Severity::Info, (run, false), format!("{name} is due"), data, effects);
         let data = run_data(run);
         self.note_run(
             now,
@@ -126,15 +108,7 @@ impl Machine {
         let name = &run.schedule_name;
         if run.attempts == 1 {
             let message = format!("run of {name} started");
-            self.note_run(
-                now,
-                "run.started",
-                Severity::Info,
-                (run, false),
-                message,
-                run_data(run),
-                effects,
-            );
+            self.note_run(now, "run.started", Severity::Info, (run, false), message, run_data(run), effects);
         }
         let message = format!("{name}: attempt {} started", run.attempts);
         let mut data = run_data(run);
@@ -167,33 +141,14 @@ impl Machine {
         data.push(("max_retries", Value::Int(i64::from(max))));
         data.push(("delay", Value::Float(delay.as_secs_f64())));
         data.push(("error", text(error)));
-        self.note_run(
-            now,
-            "task.retrying",
-            Severity::Warning,
-            (run, true),
-            message,
-            data,
-            effects,
-        );
+        self.note_run(now, "task.retrying", Severity::Warning, (run, true), message, data, effects);
     }
 
     fn note_timeout(&mut self, now: Moment, run: &Run, effects: &mut Effects) {
         let mut data = run_data(run);
         data.push(("task_name", text("command")));
-        let message = format!(
-            "{}: attempt {} ran longer than its timeout",
-            run.schedule_name, run.attempts
-        );
-        self.note_run(
-            now,
-            "task.timeout",
-            Severity::Error,
-            (run, true),
-            message,
-            data,
-            effects,
-        );
+        let message = format!("{}: attempt {} ran longer than its timeout", run.schedule_name, run.attempts);
+        self.note_run(now, "task.timeout", Severity::Error, (run, true), message, data, effects);
     }
 
     pub(super) fn note_ended(&mut self, now: Moment, run: &Run, effects: &mut Effects) {
@@ -217,15 +172,7 @@ impl Machine {
         data.push(("error", maybe(run.message.clone(), text)));
         let mut task_data = data.clone();
         task_data.push(("task_name", text("command")));
-        self.note_run(
-            now,
-            task_kind,
-            severity,
-            (run, true),
-            message.clone(),
-            task_data,
-            effects,
-        );
+        self.note_run(now, task_kind, severity, (run, true), message.clone(), task_data, effects);
         self.note_run(now, run_kind, severity, (run, false), message, data, effects);
     }
 
@@ -242,10 +189,7 @@ impl Machine {
         };
         let message = match due.len() {
             1 => format!("{}: the instant {first} was missed ({cause})", schedule.name),
-            n => format!(
-                "{}: {n} instants from {first} to {last} were missed ({cause})",
-                schedule.name
-            ),
+            n => format!("{}: {n} instants from {first} to {last} were missed ({cause})", schedule.name),
         };
         let mut data = schedule_data(schedule);
         data.push(("due_at", time(*first)));
@@ -285,19 +229,8 @@ impl Machine {
         let mut data = schedule_data(schedule);
         data.push(("reason", text(reason)));
         data.push(("disabled_by", text("daemon")));
-        let severity = if kind == "schedule.disabled" {
-            Severity::Warning
-        } else {
-            Severity::Info
-        };
-        self.note(
-            now,
-            kind,
-            severity,
-            format!("{}: {reason}", schedule.name),
-            data,
-            effects,
-        );
+        let severity = if kind == "schedule.disabled" { Severity::Warning } else { Severity::Info };
+        self.note(now, kind, severity, format!("{}: {reason}", schedule.name), data, effects);
     }
 
     pub(super) fn note_clock_set(&mut self, now: Moment, epoch: &ClockEpoch, step_us: i64, effects: &mut Effects) {
@@ -313,14 +246,8 @@ impl Machine {
     }
 
     pub(super) fn note_resumed(&mut self, now: Moment, slept: Duration, effects: &mut Effects) {
-        let data = vec![
-            ("component", text("clock")),
-            ("duration", Value::Float(slept.as_secs_f64())),
-        ];
-        let message = format!(
-            "the host slept for {}",
-            units::format_duration(Duration::from_secs(slept.as_secs()))
-        );
+        let data = vec![("component", text("clock")), ("duration", Value::Float(slept.as_secs_f64()))];
+        let message = format!("the host slept for {}", units::format_duration(Duration::from_secs(slept.as_secs())));
         self.note(now, "system.warning", Severity::Warning, message, data, effects);
     }
 

@@ -27,8 +27,6 @@ pub(super) struct Planner {
     pub(super) cause: Option<(Moment, &'static str)>,
     /// While the clock may be wrong after a boot, what was missed is not made up before this moment.
     pub(super) catch_up_not_before: Moment,
-    /// Changed while a refill was being read: what it says of them is outdated. `None`: deleted.
-    changed: HashMap<ScheduleId, Option<u32>>,
     /// Schedules that changed and were not read since; whether the refill that is being read will tell of them.
     unread: HashMap<ScheduleId, bool>,
 }
@@ -50,7 +48,6 @@ impl Planner {
             slowest: Duration::ZERO,
             cause: None,
             catch_up_not_before: Moment::MIN,
-            changed: HashMap::new(),
             unread: HashMap::new(),
         }
     }
@@ -112,13 +109,6 @@ impl Planner {
         self.retry_at = Some(now + RETRY);
     }
 
-    /// A schedule changed: a refill that is being read may hold its former state.
-    pub(super) fn note_change(&mut self, id: ScheduleId, revision: Option<u32>) {
-        if self.asked.is_some() {
-            self.changed.insert(id, revision);
-        }
-    }
-
     /// How long that took. The answer, unless it counts for nothing.
     fn answered(&mut self, now: Moment) -> bool {
         let Some(asked) = self.asked.take() else { return false };
@@ -162,6 +152,7 @@ impl Machine {
         self.planner.asked = Some(Asked { at: now, void: false });
         self.planner.retry_at = None;
         self.planner.unread.values_mut().for_each(|read| *read = true);
+        self.recent.forget_old();
         self.drop_idle_entries();
         let horizon = self.planner.horizon(&self.config);
         let until = self.steps.front().map_or(now + horizon, |step| step.before);
@@ -177,8 +168,7 @@ impl Machine {
         complete: bool,
         effects: &mut Effects,
     ) {
-        let changed = std::mem::take(&mut self.planner.changed);
-        let again = std::mem::take(&mut self.planner.again);
+        let mut again = std::mem::take(&mut self.planner.again);
         if !self.planner.answered(now) {
             self.ask_refill(now, true, effects);
             return;
@@ -187,25 +177,24 @@ impl Machine {
         let mut claimed = false;
         for loaded in loaded {
             let id = loaded.schedule.id;
-            let outdated = match changed.get(&id) {
-                Some(None) => true,
-                Some(Some(revision)) => loaded.schedule.revision < *revision,
-                None => false,
-            };
             // Whoever changes it asks again afterwards.
             if let Some(frozen) = self.frozen.get_mut(&id) {
                 frozen.passed_over = true;
-            } else if !outdated {
+            } else if !self.recent.outdates(&loaded.schedule) {
                 self.planner.unread.remove(&id);
                 self.take_in(loaded);
                 whole &= self.claim(now, id, until, effects);
                 claimed = true;
+            } else {
+                self.planner.must_read(id);
+                again = true;
             }
         }
         if whole {
             self.planner.planned_until = Some(until);
             self.planner.unread.retain(|_, read| !*read);
-            if self.planner.cause.is_some_and(|(boundary, _)| boundary <= until) {
+            let done = |(boundary, _)| boundary <= until && self.planner.unread.is_empty();
+            if self.planner.cause.is_some_and(done) {
                 self.planner.cause = None;
             }
         }
@@ -220,10 +209,7 @@ impl Machine {
 
     /// What the store holds, unless memory is ahead of it.
     fn take_in(&mut self, loaded: Loaded) {
-        let entry = self
-            .entries
-            .entry(loaded.schedule.id)
-            .or_insert_with(|| Entry::new(&loaded));
+        let entry = self.entries.entry(loaded.schedule.id).or_insert_with(|| Entry::new(&loaded));
         if !entry.trusted {
             entry.trusted = true;
             entry.mark = loaded.mark;
@@ -246,12 +232,7 @@ impl Machine {
         let mut missed = Vec::new();
         let mut coming = Vec::new();
         // Instants are decided in order, so that a mark tells which are; a delay is still less than the jitter.
-        let mut fire_at = entry
-            .claims
-            .iter()
-            .map(|claim| claim.fire_at)
-            .max()
-            .unwrap_or(Moment::MIN);
+        let mut fire_at = entry.claims.iter().map(|claim| claim.fire_at).max().unwrap_or(Moment::MIN);
         let mut next = trigger.next_after(&schedule.zone, at);
         while let Some(due) = next.filter(|due| *due <= until) {
             if missed.len() + coming.len() >= INSTANTS_PER_REFILL {
@@ -274,11 +255,7 @@ impl Machine {
             entry.mark = mark;
             entry.touch(effects);
         }
-        effects.records.push(Record::Marked {
-            schedule: id,
-            mark,
-            next_due: next,
-        });
+        effects.records.push(Record::Marked { schedule: id, mark, next_due: next });
         if !missed.is_empty() {
             self.missed(now, id, missed, whole, effects);
         }
@@ -292,11 +269,7 @@ impl Machine {
         let occurrence = self.occurrence(id, due_at);
         let Some(entry) = self.entries.get_mut(&id) else { return };
         let generation = entry.generation;
-        entry.claims.push(Claim {
-            due_at,
-            fire_at,
-            generation,
-        });
+        entry.claims.push(Claim { due_at, fire_at, generation });
         effects.records.push(Record::Planned(occurrence));
         self.arm(fire_at, What::Fire { occurrence, generation }, effects);
     }

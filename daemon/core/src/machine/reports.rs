@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{Early, Effects, Late, Machine, Phase};
+use super::{Active, Early, Effects, Late, Machine, Phase};
 use crate::launch::{Finding, Known, KnownState, Order, Report, Traces};
 use crate::run::{AttemptEnd, Outcome, Usage};
-use crate::{AttemptKey, Moment, RunId};
+use crate::{AttemptKey, Moment};
 
 impl Machine {
     pub(super) fn reported(&mut self, now: Moment, report: Report, effects: &mut Effects) {
@@ -37,43 +37,48 @@ impl Machine {
     /// The executor is back and says what it knows: every unfinished run is matched with that, nothing is guessed.
     fn reconcile(&mut self, now: Moment, known: Vec<Known>, effects: &mut Effects) {
         self.executor_up = true;
-        let mut known: HashMap<AttemptKey, KnownState> = known.into_iter().map(|k| (k.key, k.state)).collect();
-        let mut ids: Vec<RunId> = self.runs.keys().copied().collect();
-        ids.sort_unstable();
-        for id in ids {
-            let Some(active) = self.runs.get(&id) else { continue };
-            let key = AttemptKey {
-                run: id,
-                attempt: active.run.attempts,
+        let (ours, strangers): (Vec<Known>, Vec<Known>) = known.into_iter().partition(|known| self.awaits(known.key));
+        // First, because what is done about the others may prepare one of these attempts again.
+        for stranger in strangers {
+            self.send_away(now, stranger, effects);
+        }
+        let mut ours: HashMap<AttemptKey, KnownState> = ours.into_iter().map(|k| (k.key, k.state)).collect();
+        let mut keys: Vec<AttemptKey> = self.runs.values().filter_map(Active::awaited).collect();
+        keys.sort_unstable();
+        for key in keys {
+            // What was done about another run may have ended this one.
+            let Some(active) = self.runs.get(&key.run).filter(|active| active.awaited() == Some(key)) else {
+                continue;
             };
             match active.phase {
-                Phase::Unborn | Phase::Waiting | Phase::InLine | Phase::Resting => {}
-                Phase::Preparing => self.reconcile_preparing(now, key, known.remove(&key), effects),
-                Phase::Releasing | Phase::Running | Phase::Inspecting => {
-                    self.reconcile_started(now, key, known.remove(&key), effects);
-                }
+                Phase::Preparing => self.reconcile_preparing(now, key, ours.remove(&key), effects),
+                _ => self.reconcile_started(now, key, ours.remove(&key), effects),
             }
         }
-        let mut strangers: Vec<_> = known.into_iter().collect();
-        strangers.sort_by_key(|(key, _)| *key);
-        for (key, state) in strangers {
-            match state {
-                KnownState::Held(_) => effects.early.push(Early::Order(Order::Discard(key))),
-                KnownState::Ended(_) => effects.late.push(Late::Order(Order::Forget(key))),
-                KnownState::Running { .. } => {
-                    self.note_stranger(now, key, effects);
-                    effects.late.push(Late::Order(Order::Kill {
-                        key,
-                        grace: Duration::from_secs(10),
-                    }));
-                }
+    }
+
+    /// Whether the executor has to do with this attempt.
+    fn awaits(&self, key: AttemptKey) -> bool {
+        self.runs.get(&key.run).and_then(Active::awaited) == Some(key)
+    }
+
+    /// An attempt that nobody waits for.
+    fn send_away(&mut self, now: Moment, stranger: Known, effects: &mut Effects) {
+        let key = stranger.key;
+        match stranger.state {
+            KnownState::Held(_) => effects.early.push(Early::Order(Order::Discard(key))),
+            KnownState::Ended(_) => effects.late.push(Late::Order(Order::Forget(key))),
+            KnownState::Running { .. } => {
+                self.note_stranger(now, key, effects);
+                let grace = Duration::from_secs(10);
+                effects.late.push(Late::Order(Order::Kill { key, grace }));
             }
         }
     }
 
     fn reconcile_preparing(&mut self, now: Moment, key: AttemptKey, state: Option<KnownState>, effects: &mut Effects) {
         match state {
-            None => self.prepare_again(key.run, None, effects),
+            None => self.prepare_again(key.run, effects),
             Some(KnownState::Held(process)) => self.prepared(now, key, process, effects),
             Some(KnownState::Running { process, .. }) => {
                 self.prepared(now, key, process, effects);
@@ -110,10 +115,7 @@ impl Machine {
             }
         }
         if active.ending.is_some() {
-            effects.late.push(Late::Order(Order::Kill {
-                key,
-                grace: active.schedule.kill_grace,
-            }));
+            effects.late.push(Late::Order(Order::Kill { key, grace: active.schedule.kill_grace }));
         }
     }
 
@@ -127,7 +129,7 @@ impl Machine {
         match finding {
             Finding::NeverStarted if active.ending.is_none() => {
                 active.phase = Phase::Preparing;
-                self.prepare_again(key.run, None, effects);
+                self.prepare_again(key.run, effects);
             }
             Finding::NeverStarted => {
                 let end = empty_end(now, Outcome::Killed);

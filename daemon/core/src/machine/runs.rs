@@ -58,22 +58,11 @@ impl Machine {
             stderr_tail: String::new(),
             process: None,
         };
-        effects
-            .records
-            .push(Record::Decided(occurrence, Decision::Run { run: id, trigger }));
+        effects.records.push(Record::Decided(occurrence, Decision::Run { run: id, trigger }));
         effects.records.push(Record::RunCreated(Box::new(run.clone())));
         self.note_queued(now, &run, effects);
         let fire_at = start_at.unwrap_or(now);
-        self.runs.insert(
-            id,
-            Active {
-                run,
-                schedule: schedule.clone(),
-                phase: Phase::Waiting,
-                ending: None,
-                fire_at,
-            },
-        );
+        self.runs.insert(id, Active { run, schedule: schedule.clone(), phase: Phase::Waiting, ending: None, fire_at });
         if let Some(at) = start_at {
             self.arm(at, What::Begin { run: id }, effects);
         }
@@ -144,14 +133,7 @@ impl Machine {
             return;
         }
         let message = "could not start before its start_deadline".to_owned();
-        self.finish(
-            now,
-            run,
-            RunStatus::Cancelled,
-            Some(Reason::QueueTimeout),
-            Some(message),
-            effects,
-        );
+        self.finish(now, run, RunStatus::Cancelled, Some(Reason::QueueTimeout), Some(message), effects);
     }
 
     /// Starts the next attempt when a place is free, else the run stands in line.
@@ -196,21 +178,23 @@ impl Machine {
         active.run.attempts += 1;
         let first = active.run.attempts == 1;
         let fire_at = first.then_some(active.fire_at);
-        self.prepare_again(run, fire_at, effects);
+        if let Some(launch) = self.launch(run) {
+            effects.early.push(Early::Prepare { launch, fire_at });
+        }
     }
 
-    /// The order of the present attempt, also after the executor was lost before it could obey.
-    pub(super) fn prepare_again(&mut self, run: RunId, fire_at: Option<Moment>, effects: &mut Effects) {
-        let Some(active) = self.runs.get(&run) else { return };
-        let previous = self
-            .entries
-            .get(&active.run.schedule)
-            .and_then(|entry| entry.stats.last_success_at);
-        let launch = launch(&active.run, &active.schedule, previous);
-        effects.early.push(Early::Prepare {
-            launch: Box::new(launch),
-            fire_at,
-        });
+    /// The order of the present attempt once more, because the executor was lost before it obeyed. Not early: it must not overtake a
+    /// question about the attempt that is still on its way, which ends what it finds.
+    pub(super) fn prepare_again(&mut self, run: RunId, effects: &mut Effects) {
+        if let Some(launch) = self.launch(run) {
+            effects.late.push(Late::Order(Order::Prepare(launch)));
+        }
+    }
+
+    fn launch(&self, run: RunId) -> Option<Box<Launch>> {
+        let active = self.runs.get(&run)?;
+        let previous = (self.entries.get(&active.run.schedule)).and_then(|entry| entry.stats.last_success_at);
+        Some(Box::new(launch(&active.run, &active.schedule, previous)))
     }
 
     /// The process exists: its start is recorded, then it is released.
@@ -230,12 +214,7 @@ impl Machine {
         active.run.started_at.get_or_insert(now);
         active.run.process = Some(process.clone());
         let run = active.run.clone();
-        let attempt = Attempt {
-            key,
-            started_at: now,
-            process: Some(process),
-            end: None,
-        };
+        let attempt = Attempt { key, started_at: now, process: Some(process), end: None };
         effects.records.push(Record::AttemptStarted(attempt));
         effects.records.push(Record::RunChanged(Box::new(run.clone())));
         self.note_started(now, &run, effects);
@@ -262,18 +241,12 @@ fn launch(run: &Run, schedule: &Schedule, previous_success: Option<Moment>) -> L
         ("SLOTH_ATTEMPT", run.attempts.to_string()),
         ("SLOTH_DUE_AT", run.due_at.rfc3339()),
         ("SLOTH_CATCH_UP", catch_up.to_owned()),
-        (
-            "SLOTH_PREVIOUS_SUCCESS",
-            previous_success.map(Moment::rfc3339).unwrap_or_default(),
-        ),
+        ("SLOTH_PREVIOUS_SUCCESS", previous_success.map(Moment::rfc3339).unwrap_or_default()),
     ] {
         env.insert(name.to_owned(), value);
     }
     Launch {
-        key: AttemptKey {
-            run: run.id,
-            attempt: run.attempts,
-        },
+        key: AttemptKey { run: run.id, attempt: run.attempts },
         argv,
         user: schedule.user.clone(),
         group: schedule.group.clone(),

@@ -25,10 +25,7 @@ impl Machine {
                 return;
             };
             let start_at = self.on_present_clock(claim.fire_at);
-            match self
-                .veto(&schedule, claim.due_at, reading)
-                .or_else(|| self.in_the_way(id))
-            {
+            match self.veto(&schedule, claim.due_at, reading).or_else(|| self.in_the_way(id)) {
                 Some(skip) => self.skip(now, &schedule, occurrence, skip, effects),
                 None => {
                     if schedule.overlap == Overlap::Replace {
@@ -95,16 +92,11 @@ impl Machine {
             entry.generation += 1;
             entry.touch(effects);
         }
-        self.timers
-            .retain(|Reverse(timer)| !matches!(timer.what, What::Fire { .. }));
+        self.timers.retain(|Reverse(timer)| !matches!(timer.what, What::Fire { .. }));
         self.planner.forget_window();
     }
 
     pub(super) fn occurrence(&self, schedule: ScheduleId, due_at: Moment) -> Occurrence {
-        Occurrence {
-            schedule,
-            due_at,
-            epoch: self.epoch(),
-        }
+        Occurrence { schedule, due_at, epoch: self.epoch() }
     }
 }

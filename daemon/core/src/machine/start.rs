@@ -50,14 +50,9 @@ impl Machine {
         self.epochs = state.epochs;
         self.quiesced = state.quiesced;
         self.last_asked = now;
+        self.decided_until = state.highest_mark.unwrap_or(Moment::MIN);
         if self.epochs.is_empty() {
-            let first = ClockEpoch {
-                epoch: 0,
-                before: now,
-                after: now,
-                shift_us: 0,
-                cause: "start",
-            };
+            let first = ClockEpoch { epoch: 0, before: now, after: now, shift_us: 0, cause: "start" };
             effects.records.push(Record::Epoch(first.clone()));
             self.epochs.push(first);
         }
@@ -105,10 +100,7 @@ impl Machine {
         if let Some(at) = open.run.retry_at {
             open.run.retry_at = Some(at.min(self.latest_begin(reading, &open)));
         }
-        let entry = self
-            .entries
-            .entry(open.run.schedule)
-            .or_insert_with(|| Entry::new(&open.today));
+        let entry = self.entries.entry(open.run.schedule).or_insert_with(|| Entry::new(&open.today));
         let phase = match (open.run.status, open.run.retry_at) {
             (RunStatus::Queued | RunStatus::Starting, None) => {
                 entry.waiting.push_back(id);
@@ -136,16 +128,7 @@ impl Machine {
         }
         let fire_at = open.run.queued_at;
         let ending = open.run.reason.filter(|_| phase == Phase::Running);
-        self.runs.insert(
-            id,
-            Active {
-                run: open.run,
-                schedule: open.schedule,
-                phase,
-                ending,
-                fire_at,
-            },
-        );
+        self.runs.insert(id, Active { run: open.run, schedule: open.schedule, phase, ending, fire_at });
     }
 
     /// A pause that seems to end later was measured with another clock.
@@ -200,7 +183,7 @@ impl Machine {
         if self.blocked {
             return Err(Refusal::StorageBlocked);
         }
-        if self.frozen.contains_key(&id) {
+        if self.frozen.contains_key(&id) || self.recent.outdates(&loaded.schedule) {
             return Err(Refusal::Stale);
         }
         if let Some(reason) = &self.quiesced {
@@ -235,11 +218,7 @@ impl Machine {
         let (id, ending) = (active.run.schedule, active.ending.take());
         if let Some(reason) = ending {
             self.end_early(now, run, reason, "replaced by a newer run", false, effects);
-        } else if self
-            .entries
-            .get(&id)
-            .is_some_and(|e| e.schedule.overlap == Overlap::Replace)
-        {
+        } else if self.entries.get(&id).is_some_and(|e| e.schedule.overlap == Overlap::Replace) {
             self.supersede(now, id, Some(run), effects);
         }
         self.next_in_schedule(id, now, effects);

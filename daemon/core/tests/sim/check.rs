@@ -36,12 +36,7 @@ impl World {
     }
 
     pub fn check(&self) {
-        let open: Vec<_> = self
-            .store
-            .runs
-            .values()
-            .filter(|run| !run.status.is_terminal())
-            .collect();
+        let open: Vec<_> = self.store.runs.values().filter(|run| !run.status.is_terminal()).collect();
         assert!(open.is_empty(), "stuck: {open:#?}");
         assert_eq!(self.load(), (0, 0), "places leak");
         self.check_rows();
@@ -59,12 +54,7 @@ impl World {
                 self.store.epochs
             );
         }
-        let kept = self
-            .store
-            .schedules
-            .values()
-            .filter(|s| !s.schedule.after.is_empty())
-            .count();
+        let kept = self.store.schedules.values().filter(|s| !s.schedule.after.is_empty()).count();
         let soon = self.store.rows.values().filter(|row| row.is_none()).count();
         let entries = self.daemon.as_ref().map_or(0, |daemon| daemon.machine.entries());
         let busy = self
@@ -88,11 +78,7 @@ impl World {
             }
         }
         for run in self.store.runs.values() {
-            assert_eq!(
-                by_run.remove(&run.id),
-                Some((run.schedule, run.due_at, run.epoch)),
-                "the row of {run:?}"
-            );
+            assert_eq!(by_run.remove(&run.id), Some((run.schedule, run.due_at, run.epoch)), "the row of {run:?}");
         }
         assert!(by_run.is_empty(), "rows without their run: {by_run:?}");
     }
@@ -105,12 +91,7 @@ impl World {
             assert!(end.is_some(), "the end of {key} is not recorded");
         }
         assert!(starts.values().all(|n| *n == 1), "started twice: {starts:?}");
-        for run in self
-            .store
-            .runs
-            .values()
-            .filter(|run| run.status == RunStatus::Completed)
-        {
+        for run in self.store.runs.values().filter(|run| run.status == RunStatus::Completed) {
             let ran = self.executor.starts.iter().any(|(key, _, _)| key.run == run.id);
             assert!(ran, "{run:?} completed without having run");
         }

@@ -49,12 +49,7 @@ pub enum Purpose {
 #[derive(Clone, Debug)]
 pub enum Change {
     Create(Box<Schedule>),
-    Change {
-        schedule: Box<Schedule>,
-        new_trigger: bool,
-        stats: Box<Stats>,
-        mark: Moment,
-    },
+    Change { schedule: Box<Schedule>, new_trigger: bool, stats: Box<Stats>, mark: Moment },
     Delete(ScheduleId),
 }
 
@@ -79,12 +74,15 @@ impl Daemon {
 
     pub fn input(&mut self, now: Moment, input: Input) {
         self.machine.handle(now, input, &mut self.current);
-        for early in std::mem::take(&mut self.current.early) {
-            self.orders.push(match early {
-                Early::Prepare { launch, .. } => Order::Prepare(launch),
-                Early::Order(order) => order,
-            });
-        }
+        let early = std::mem::take(&mut self.current.early);
+        self.carry_out(early);
+    }
+
+    fn carry_out(&mut self, early: Vec<Early>) {
+        self.orders.extend(early.into_iter().map(|early| match early {
+            Early::Prepare { launch, .. } => Order::Prepare(launch),
+            Early::Order(order) => order,
+        }));
     }
 
     fn close_current(&mut self) {
@@ -105,16 +103,9 @@ impl Daemon {
             _ => None,
         });
         if is_run {
-            assert!(
-                effects.early.is_empty(),
-                "a run that was asked for acts before it is durable"
-            );
+            assert!(effects.early.is_empty(), "a run that was asked for acts before it is durable");
         }
-        for early in std::mem::take(&mut effects.early) {
-            if let Early::Order(order) = early {
-                self.orders.push(order);
-            }
-        }
+        self.carry_out(std::mem::take(&mut effects.early));
         let mut batch = machine_batch(effects);
         if is_run {
             batch.purpose = Purpose::Run { run };
@@ -148,21 +139,13 @@ impl Daemon {
         self.input(now, Input::EditBegun(id));
         let epoch = self.machine.epoch();
         let (records, success) = match change {
-            Change::Delete(schedule) => (
-                vec![Record::ScheduleDeleted {
-                    schedule,
-                    at: now,
-                    epoch,
-                }],
-                Edit::Deleted(now),
-            ),
+            Change::Delete(schedule) => {
+                (vec![Record::ScheduleDeleted { schedule, at: now, epoch }], Edit::Deleted(now))
+            }
             Change::Create(schedule) => self.stored(now, *schedule, true, Stats::default(), now),
-            Change::Change {
-                schedule,
-                new_trigger,
-                stats,
-                mark,
-            } => self.stored(now, *schedule, new_trigger, *stats, mark),
+            Change::Change { schedule, new_trigger, stats, mark } => {
+                self.stored(now, *schedule, new_trigger, *stats, mark)
+            }
         };
         self.close_current();
         self.pending.push_back(batch(records, Purpose::Edit { id, success }));
@@ -181,18 +164,10 @@ impl Daemon {
         }];
         if new && matches!(schedule.trigger, Trigger::Reboot) {
             stats.fired_boot = Some(self.boot_id.clone());
-            records.push(Record::ScheduleStats {
-                schedule: schedule.id,
-                stats: stats.clone(),
-            });
+            records.push(Record::ScheduleStats { schedule: schedule.id, stats: stats.clone() });
         }
         let (mark, next_due) = if new { (now, Some(now)) } else { (mark, Some(mark)) };
-        let loaded = sloth_core::machine::Loaded {
-            schedule,
-            mark,
-            next_due,
-            stats,
-        };
+        let loaded = sloth_core::machine::Loaded { schedule, mark, next_due, stats };
         (records, Edit::Changed(Box::new(loaded)))
     }
 
@@ -216,11 +191,7 @@ impl Daemon {
         for late in batch.late {
             match late {
                 Late::Order(order) => self.orders.push(order),
-                Late::Refill { until, max } => self.out.push(Event::Refill {
-                    life: self.life,
-                    until,
-                    max,
-                }),
+                Late::Refill { until, max } => self.out.push(Event::Refill { life: self.life, until, max }),
                 Late::Reply(token, answer) => self.answers.push((token, answer)),
             }
         }
@@ -267,22 +238,12 @@ impl Daemon {
     pub fn ask_run(&mut self, now: Moment, loaded: sloth_core::machine::Loaded) {
         let loaded = Box::new(loaded);
         let (trigger, asked_by) = (RunTrigger::Manual, "uid 1000 (ann)".to_owned());
-        self.request(now, |token| Input::RunAsked {
-            loaded,
-            trigger,
-            asked_by,
-            token,
-        });
+        self.request(now, |token| Input::RunAsked { loaded, trigger, asked_by, token });
     }
 }
 
 fn machine_batch(effects: Effects) -> Batch {
-    Batch {
-        records: effects.records,
-        late: effects.late,
-        arms: effects.arms,
-        purpose: Purpose::Machine,
-    }
+    Batch { records: effects.records, late: effects.late, arms: effects.arms, purpose: Purpose::Machine }
 }
 
 fn probe() -> Batch {
@@ -290,10 +251,5 @@ fn probe() -> Batch {
 }
 
 fn batch(records: Vec<Record>, purpose: Purpose) -> Batch {
-    Batch {
-        records,
-        late: Vec::new(),
-        arms: Arms::default(),
-        purpose,
-    }
+    Batch { records, late: Vec::new(), arms: Arms::default(), purpose }
 }

@@ -70,13 +70,7 @@ impl Executor {
             }
             Order::Kill { key, grace } => self.kill(now, key, grace, chance),
             Order::Forget(key) => {
-                if matches!(
-                    self.processes.get(&key),
-                    Some(Process {
-                        state: State::Ended(_),
-                        ..
-                    })
-                ) {
+                if matches!(self.processes.get(&key), Some(Process { state: State::Ended(_), .. })) {
                     self.processes.remove(&key);
                 }
                 Vec::new()
@@ -88,10 +82,7 @@ impl Executor {
                     (true, None) => Finding::Lost("its supervisor is gone".to_owned()),
                     (false, None) => Finding::NeverStarted,
                 };
-                vec![Happens::Report(Report::Inspected {
-                    key: traces.key,
-                    finding,
-                })]
+                vec![Happens::Report(Report::Inspected { key: traces.key, finding })]
             }
         }
     }
@@ -100,48 +91,26 @@ impl Executor {
         let key = launch.key;
         match self.processes.get(&key).map(|p| &p.state) {
             Some(State::Held) => {
-                return vec![Happens::Report(Report::Prepared {
-                    key,
-                    process: process(key),
-                })];
+                return vec![Happens::Report(Report::Prepared { key, process: process(key) })];
             }
             Some(_) => return Vec::new(),
             None => {}
         }
         let schedule = launch.env["SLOTH_SCHEDULE"].clone();
         if chance.permille(self.trouble) {
-            let kind = *chance.pick(&[
-                StartFailureKind::Resources,
-                StartFailureKind::Program,
-                StartFailureKind::User,
-            ]);
-            let failure = StartFailure {
-                kind,
-                message: "it cannot be".to_owned(),
-            };
+            let kind = *chance.pick(&[StartFailureKind::Resources, StartFailureKind::Program, StartFailureKind::User]);
+            let failure = StartFailure { kind, message: "it cannot be".to_owned() };
             return vec![Happens::Report(Report::Refused { key, failure })];
         }
         let behaviour = self.behaviour(&schedule, key, chance);
-        let process_ = Process {
-            schedule,
-            behaviour,
-            timeout: launch.timeout,
-            state: State::Held,
-        };
+        let process_ = Process { schedule, behaviour, timeout: launch.timeout, state: State::Held };
         self.processes.insert(key, process_);
-        vec![Happens::Report(Report::Prepared {
-            key,
-            process: process(key),
-        })]
+        vec![Happens::Report(Report::Prepared { key, process: process(key) })]
     }
 
     fn behaviour(&mut self, schedule: &str, _key: AttemptKey, chance: &mut Chance) -> Behaviour {
         if let Some(script) = self.scripts.get_mut(schedule) {
-            return if script.len() > 1 {
-                script.remove(0)
-            } else {
-                script[0].clone()
-            };
+            return if script.len() > 1 { script.remove(0) } else { script[0].clone() };
         }
         let outcome = match chance.below(10) {
             0 => Outcome::Exited(1),
@@ -150,10 +119,7 @@ impl Executor {
             _ => Outcome::Exited(0),
         };
         let longest = self.longest.as_micros() as u64 + 1;
-        Behaviour {
-            outcome,
-            after: Duration::from_micros(chance.below(longest)),
-        }
+        Behaviour { outcome, after: Duration::from_micros(chance.below(longest)) }
     }
 
     fn release(&mut self, now: Moment, key: AttemptKey) -> Vec<Happens> {
@@ -169,10 +135,7 @@ impl Executor {
         if let Some(timeout) = process.timeout.filter(|timeout| *timeout < after) {
             (outcome, after) = (Outcome::TimedOut, timeout);
         }
-        vec![
-            Happens::Report(Report::Started { key, at: now }),
-            Happens::EndsIn(key, 0, after, outcome),
-        ]
+        vec![Happens::Report(Report::Started { key, at: now }), Happens::EndsIn(key, 0, after, outcome)]
     }
 
     fn kill(&mut self, now: Moment, key: AttemptKey, grace: Duration, chance: &mut Chance) -> Vec<Happens> {
@@ -182,11 +145,7 @@ impl Executor {
                 let after = Duration::from_micros(chance.below(grace.as_micros() as u64 + 1));
                 vec![Happens::EndsIn(key, *plan, after, Outcome::Killed)]
             }
-            Some(State::Held) => self
-                .end(now, key, Outcome::Killed)
-                .into_iter()
-                .map(Happens::Report)
-                .collect(),
+            Some(State::Held) => self.end(now, key, Outcome::Killed).into_iter().map(Happens::Report).collect(),
             _ => Vec::new(),
         }
     }
@@ -220,19 +179,10 @@ impl Executor {
     pub fn known(&self) -> Vec<Known> {
         let state = |key: &AttemptKey, p: &Process| match &p.state {
             State::Held => KnownState::Held(process(*key)),
-            State::Running { since, .. } => KnownState::Running {
-                process: process(*key),
-                since: *since,
-            },
+            State::Running { since, .. } => KnownState::Running { process: process(*key), since: *since },
             State::Ended(end) => KnownState::Ended(end.clone()),
         };
-        self.processes
-            .iter()
-            .map(|(key, p)| Known {
-                key: *key,
-                state: state(key, p),
-            })
-            .collect()
+        self.processes.iter().map(|(key, p)| Known { key: *key, state: state(key, p) }).collect()
     }
 
     /// All processes die with it.
@@ -251,9 +201,5 @@ impl Executor {
 }
 
 fn process(key: AttemptKey) -> ProcessId {
-    ProcessId {
-        pid: 1000 + key.attempt,
-        start_ticks: 1,
-        boot_id: "boot".to_owned(),
-    }
+    ProcessId { pid: 1000 + key.attempt, start_ticks: 1, boot_id: "boot".to_owned() }
 }

@@ -10,6 +10,4 @@ pub mod schedules;
 pub mod store;
 pub mod world;
 
-pub use chance::Chance;
-
 pub use world::World;

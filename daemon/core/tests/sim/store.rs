@@ -61,19 +61,12 @@ impl Store {
             }
             Record::Folded(fold) => {
                 let row = self.row(fold.schedule)?;
-                let sum = row.folded.get_or_insert_with(|| Fold {
-                    skipped: 0,
-                    ..fold.clone()
-                });
+                let sum = row.folded.get_or_insert_with(|| Fold { skipped: 0, ..fold.clone() });
                 sum.from = sum.from.min(fold.from);
                 sum.to = sum.to.max(fold.to);
                 sum.skipped += fold.skipped;
             }
-            Record::Marked {
-                schedule,
-                mark,
-                next_due,
-            } => {
+            Record::Marked { schedule, mark, next_due } => {
                 let row = self.row(*schedule)?;
                 row.mark = *mark;
                 row.next_due = *next_due;
@@ -139,11 +132,7 @@ impl Store {
     }
 
     fn rebased(&mut self, fixed: Rebase, interval: Rebase, every: Rebase) {
-        for row in self
-            .schedules
-            .values_mut()
-            .filter(|row| row.next_due.is_some() && !row.deleted)
-        {
+        for row in self.schedules.values_mut().filter(|row| row.next_due.is_some() && !row.deleted) {
             let rebase = match Class::of(&row.schedule.trigger) {
                 Some(Class::Fixed | Class::Once) => fixed,
                 Some(Class::Interval) => interval,
@@ -181,10 +170,7 @@ impl Store {
     fn changed(&mut self, s: &Arc<Schedule>) -> Result<(), Conflict> {
         let row = self.row(s.id)?;
         if row.deleted || s.revision != row.schedule.revision + 1 {
-            return conflict(format!(
-                "{} at {}, deleted: {}",
-                s.revision, row.schedule.revision, row.deleted
-            ));
+            return conflict(format!("{} at {}, deleted: {}", s.revision, row.schedule.revision, row.deleted));
         }
         let since = |s: &Schedule| (s.trigger_epoch, s.trigger_since);
         let new_trigger = since(s) > since(&row.schedule);
@@ -213,14 +199,11 @@ impl Store {
     }
 
     fn unplanned_after(&mut self, id: ScheduleId, after: Moment) {
-        self.rows
-            .retain(|(other, due, _), row| *other != id || row.is_some() || *due <= after);
+        self.rows.retain(|(other, due, _), row| *other != id || row.is_some() || *due <= after);
     }
 
     pub fn by_name(&self, name: &str) -> Option<&Stored> {
-        self.schedules
-            .values()
-            .find(|row| row.schedule.name == name && !row.deleted)
+        self.schedules.values().find(|row| row.schedule.name == name && !row.deleted)
     }
 
     pub fn load_due(&self, until: Moment, max: usize) -> (Vec<Loaded>, bool) {
@@ -232,11 +215,8 @@ impl Store {
     }
 
     pub fn recovered(&self) -> Recovered {
-        let mut state = Recovered {
-            epochs: self.epochs.clone(),
-            quiesced: self.quiesced.clone(),
-            ..Recovered::default()
-        };
+        let mut state =
+            Recovered { epochs: self.epochs.clone(), quiesced: self.quiesced.clone(), ..Recovered::default() };
         for id in &self.order {
             let run = &self.runs[id];
             if run.status.is_terminal() {
@@ -260,10 +240,7 @@ impl Store {
                 state.reboots.push(row.loaded());
             }
         }
-        let alive = self
-            .schedules
-            .values()
-            .filter(|row| !row.deleted && row.next_due.is_some());
+        let alive = self.schedules.values().filter(|row| !row.deleted && row.next_due.is_some());
         state.highest_mark = alive.map(|row| row.mark).max();
         state
     }
@@ -276,28 +253,16 @@ impl Store {
             epoch: *epoch,
             kind: RowKind::of(decision.as_ref()),
         });
-        let folded = stored.folded.as_ref().map(|fold| Folded {
-            from: fold.from,
-            to: fold.to,
-            count: fold.skipped,
-        });
-        let scope = Scope {
-            since: Moment::MIN,
-            upto,
-            undecided: stored.schedule.jitter + std::time::Duration::from_secs(2),
-        };
+        let folded = stored.folded.as_ref().map(|fold| Folded { from: fold.from, to: fold.to, count: fold.skipped });
+        let scope =
+            Scope { since: Moment::MIN, upto, undecided: stored.schedule.jitter + std::time::Duration::from_secs(2) };
         audit::audit(&stored.history, &self.epochs, folded, rows, scope)
     }
 }
 
 impl Stored {
     pub fn loaded(&self) -> Loaded {
-        Loaded {
-            schedule: self.schedule.clone(),
-            mark: self.mark,
-            next_due: self.next_due,
-            stats: self.stats.clone(),
-        }
+        Loaded { schedule: self.schedule.clone(), mark: self.mark, next_due: self.next_due, stats: self.stats.clone() }
     }
 
     fn close(&mut self, at: Moment, epoch: u32) {

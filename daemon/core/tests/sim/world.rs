@@ -16,45 +16,17 @@ use super::store::Store;
 /// Something on its way.
 #[derive(Debug)]
 pub enum Event {
-    Committed {
-        life: u64,
-        batch: Box<Batch>,
-    },
-    Refill {
-        life: u64,
-        until: Moment,
-        max: usize,
-    },
-    RefillRead {
-        life: u64,
-        loaded: Vec<Loaded>,
-        until: Moment,
-        complete: bool,
-    },
-    RefillFailed {
-        life: u64,
-    },
-    Order {
-        connection: u64,
-        order: Order,
-    },
-    Report {
-        connection: u64,
-        report: Report,
-    },
-    Ends {
-        key: AttemptKey,
-        plan: u32,
-        outcome: Outcome,
-    },
+    Committed { life: u64, batch: Box<Batch> },
+    Refill { life: u64, until: Moment, max: usize },
+    RefillRead { life: u64, loaded: Vec<Loaded>, until: Moment, complete: bool },
+    RefillFailed { life: u64 },
+    Order { connection: u64, order: Order },
+    Report { connection: u64, report: Report },
+    Ends { key: AttemptKey, plan: u32, outcome: Outcome },
     ExecutorBack,
     DaemonStarts,
-    Tick {
-        life: u64,
-    },
-    RunAsked {
-        loaded: Box<Loaded>,
-    },
+    Tick { life: u64 },
+    RunAsked { loaded: Box<Loaded> },
 }
 
 /// Where the daemon dies: at the `n`-th transaction.
@@ -179,10 +151,7 @@ impl World {
 
     pub fn start_daemon(&mut self) {
         self.lives += 1;
-        let config = Config {
-            seed: self.config.seed ^ (self.lives << 32),
-            ..self.config.clone()
-        };
+        let config = Config { seed: self.config.seed ^ (self.lives << 32), ..self.config.clone() };
         let mut daemon = Daemon::new(Machine::new(config), self.lives, self.config.boot_id.clone());
         let mut state = self.store.recovered();
         state.catch_up_not_before = self.catch_up_not_before;
@@ -286,12 +255,7 @@ impl World {
         let now = self.wall();
         if let Some(daemon) = &mut self.daemon {
             let asked_by = "uid 1000 (ann)".to_owned();
-            daemon.request(now, |token| Input::CancelAsked {
-                run,
-                force,
-                asked_by,
-                token,
-            });
+            daemon.request(now, |token| Input::CancelAsked { run, force, asked_by, token });
         }
         self.flush();
     }
@@ -323,10 +287,7 @@ impl World {
     /// The next thing that happens up to `end`.
     fn step(&mut self, end: i64) -> bool {
         let deadline = self.daemon.as_ref().and_then(|daemon| {
-            let wake = daemon
-                .machine
-                .next_deadline()
-                .map(|at| at.micros().saturating_sub(self.offset));
+            let wake = daemon.machine.next_deadline().map(|at| at.micros().saturating_sub(self.offset));
             [wake, daemon.retry_at].into_iter().flatten().min()
         });
         let deadline = deadline.map(|at| at.max(self.real));
@@ -376,28 +337,11 @@ impl World {
                     self.push(after, Event::RefillFailed { life });
                 } else {
                     let (loaded, complete) = self.store.load_due(until, max);
-                    self.push(
-                        after,
-                        Event::RefillRead {
-                            life,
-                            loaded,
-                            until,
-                            complete,
-                        },
-                    );
+                    self.push(after, Event::RefillRead { life, loaded, until, complete });
                 }
             }
-            Event::RefillRead {
-                life,
-                loaded,
-                until,
-                complete,
-            } if self.is_alive(life) => {
-                self.input(Input::Refilled {
-                    loaded,
-                    until,
-                    complete,
-                });
+            Event::RefillRead { life, loaded, until, complete } if self.is_alive(life) => {
+                self.input(Input::Refilled { loaded, until, complete });
             }
             Event::RefillFailed { life } if self.is_alive(life) => self.input(Input::RefillFailed),
             Event::Tick { life } if self.is_alive(life) => {
@@ -432,6 +376,7 @@ impl World {
     }
 
     fn obey(&mut self, now: Moment, order: Order) {
+        self.trace(|| format!("   order {}", format!("{order:?}").chars().take(110).collect::<String>()));
         if let Order::Release(key) = &order {
             self.check_release(*key);
         }
@@ -456,13 +401,7 @@ impl World {
         let connection = self.connection;
         let twice = self.chance.permille(self.executor.trouble * 3);
         if twice && !matches!(report, Report::Connected(_)) {
-            self.push_at(
-                at,
-                Event::Report {
-                    connection,
-                    report: report.clone(),
-                },
-            );
+            self.push_at(at, Event::Report { connection, report: report.clone() });
         }
         self.push_at(at, Event::Report { connection, report });
     }
@@ -470,33 +409,19 @@ impl World {
     /// Nothing of the user runs before its start is durable, nothing runs twice, nothing overlaps.
     fn check_release(&self, key: AttemptKey) {
         use super::executor::State;
-        let held = self
-            .executor
-            .processes
-            .get(&key)
-            .is_some_and(|p| matches!(p.state, State::Held));
+        let held = self.executor.processes.get(&key).is_some_and(|p| matches!(p.state, State::Held));
         if !held {
             return;
         }
         assert!(!self.executor.has_started(key), "{key} starts twice");
-        let run = self
-            .store
-            .runs
-            .get(&key.run)
-            .unwrap_or_else(|| panic!("{key} starts without a run"));
-        assert!(
-            self.store.attempts.contains_key(&key),
-            "{key} starts before it is durable"
-        );
+        let run = self.store.runs.get(&key.run).unwrap_or_else(|| panic!("{key} starts without a run"));
+        assert!(self.store.attempts.contains_key(&key), "{key} starts before it is durable");
         assert!(!run.status.is_terminal(), "{key} starts after its run has ended");
         let row = self.store.rows.get(&(run.schedule, run.due_at, run.epoch));
         let decided = matches!(row, Some(Some(sloth_core::record::Decision::Run { run, .. })) if *run == key.run);
         assert!(decided, "{key} starts without its row: {row:?}");
         if self.store.schedules[&run.schedule].schedule.overlap != Overlap::Allow {
-            let other = self
-                .executor
-                .alive()
-                .find(|(id, name)| *id != key.run && *name == run.schedule_name);
+            let other = self.executor.alive().find(|(id, name)| *id != key.run && *name == run.schedule_name);
             assert!(other.is_none(), "{key} of {} overlaps {other:?}", run.schedule_name);
         }
     }
@@ -505,12 +430,7 @@ impl World {
         let n = self.commits;
         self.commits += 1;
         let crash = self.crash.filter(|crash| crash.n == n);
-        if let Some(Crash {
-            point: Point::BeforeCommit,
-            down,
-            ..
-        }) = crash
-        {
+        if let Some(Crash { point: Point::BeforeCommit, down, .. }) = crash {
             self.crash_daemon(down);
             return;
         }
@@ -521,26 +441,14 @@ impl World {
             return;
         }
         if let Err(conflict) = self.store.apply(&batch.records) {
-            assert!(
-                matches!(batch.purpose, Purpose::Edit { .. }),
-                "{conflict:?} in {:#?}",
-                batch.records
-            );
+            assert!(matches!(batch.purpose, Purpose::Edit { .. }), "{conflict:?} in {:#?}", batch.records);
             daemon.withdrawn(now, batch);
             return;
         }
         if self.printing {
-            println!(
-                "{now} commit {n}: {:?}",
-                batch.records.iter().map(super::check::word).collect::<Vec<_>>()
-            );
+            println!("{now} commit {n}: {:?}", batch.records.iter().map(super::check::word).collect::<Vec<_>>());
         }
-        if let Some(Crash {
-            point: Point::AfterCommit,
-            down,
-            ..
-        }) = crash
-        {
+        if let Some(Crash { point: Point::AfterCommit, down, .. }) = crash {
             self.crash_daemon(down);
             return;
         }
@@ -568,13 +476,7 @@ impl World {
             daemon.in_flight = true;
             let life = daemon.life;
             let after = 1 + self.latency();
-            self.push(
-                after,
-                Event::Committed {
-                    life,
-                    batch: Box::new(batch),
-                },
-            );
+            self.push(after, Event::Committed { life, batch: Box::new(batch) });
         }
         self.send();
     }
@@ -582,11 +484,7 @@ impl World {
     fn send(&mut self) {
         let Some(daemon) = &mut self.daemon else { return };
         let out = std::mem::take(&mut daemon.out);
-        let orders = if self.connected {
-            std::mem::take(&mut daemon.orders)
-        } else {
-            Vec::new()
-        };
+        let orders = if self.connected { std::mem::take(&mut daemon.orders) } else { Vec::new() };
         let connection = self.connection;
         for event in out {
             self.push(0, event);
