@@ -141,19 +141,12 @@ impl<P: Ports> Engine<P> {
                     return;
                 }
                 let blocked = self.blocked.is_some();
-                let batch = self.run_input(
-                    now,
-                    |token| Input::CancelAsked {
-                        run,
-                        force,
-                        asked_by,
-                        token,
-                    },
-                    reply,
-                );
-                batch.purpose = Purpose::Machine;
-                if !blocked {
-                    batch.records.extend(notes);
+                let token = self.await_answer(reply);
+                self.input(now, Input::CancelAsked { run, force, asked_by, token });
+                match blocked {
+                    false => self.current.records.extend(notes),
+                    // Nothing of it is written, so there is nothing to wait for.
+                    true => self.answer_now(token),
                 }
             }
             Command::Quiesce { reason, notes, reply } => {

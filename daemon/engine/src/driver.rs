@@ -202,9 +202,7 @@ impl<P: Ports> Engine<P> {
         reply: Reply<Answer>,
     ) -> &mut Batch {
         self.close_current();
-        self.tokens += 1;
-        let token = Token(self.tokens);
-        self.answers.insert(token, reply);
+        let token = self.await_answer(reply);
         let mut effects = Effects::default();
         self.machine.handle(now, make(token), &mut effects);
         let run = effects.late.iter().find_map(|late| match late {
@@ -217,6 +215,25 @@ impl<P: Ports> Engine<P> {
         self.pending.push_back(batch);
         let last = self.pending.len() - 1;
         &mut self.pending[last]
+    }
+
+    /// A name for somebody who waits.
+    pub(crate) fn await_answer(&mut self, reply: Reply<Answer>) -> Token {
+        self.tokens += 1;
+        let token = Token(self.tokens);
+        self.answers.insert(token, reply);
+        token
+    }
+
+    /// Gives an answer that would otherwise wait for a commit.
+    pub(crate) fn answer_now(&mut self, token: Token) {
+        let is_it = |late: &Late| matches!(late, Late::Reply(other, _) if *other == token);
+        if let Some(place) = self.current.late.iter().position(is_it)
+            && let Late::Reply(_, answer) = self.current.late.remove(place)
+            && let Some(reply) = self.answers.remove(&token)
+        {
+            let _ = reply.send(answer.map_err(crate::EngineError::Refused));
+        }
     }
 
     /// What the machine wanted so far becomes a batch.
