@@ -136,12 +136,7 @@ impl Audit {
             DifferenceKind::Undecided => format!("{due_at} was due and nothing was decided about it"),
             DifferenceKind::Repeated => format!("{due_at} has more than one row"),
         };
-        self.differences.push(Difference {
-            due_at,
-            epoch,
-            kind,
-            message,
-        });
+        self.differences.push(Difference { due_at, epoch, kind, message });
     }
 }
 
@@ -207,10 +202,7 @@ struct Expected<'a> {
 
 impl<'a> Expected<'a> {
     fn new(history: &'a [Period], epochs: &[ClockEpoch], scope: Scope) -> Self {
-        let mut expected = Expected {
-            stretches: Vec::new(),
-            next: BinaryHeap::new(),
-        };
+        let mut expected = Expected { stretches: Vec::new(), next: BinaryHeap::new() };
         for period in history {
             for mut stretch in ledger::stretches(period, epochs, scope.upto) {
                 let trigger = ledger::trigger_in_epoch(&period.trigger, period.from_epoch, stretch.epoch, epochs);

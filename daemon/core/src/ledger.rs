@@ -67,15 +67,9 @@ impl Class {
 pub fn trigger_in_epoch(trigger: &Trigger, since_epoch: u32, epoch: u32, epochs: &[ClockEpoch]) -> Trigger {
     let shift = |number: u32| epochs.iter().find(|e| e.epoch == number).map_or(0, |e| e.shift_us);
     match trigger {
-        Trigger::Every {
-            period,
-            anchor: Some(anchor),
-        } => {
+        Trigger::Every { period, anchor: Some(anchor) } => {
             let moved = anchor.micros() + shift(epoch) - shift(since_epoch);
-            Trigger::Every {
-                period: *period,
-                anchor: Some(Moment::from_micros(moved)),
-            }
+            Trigger::Every { period: *period, anchor: Some(Moment::from_micros(moved)) }
         }
         other => other.clone(),
     }
@@ -102,11 +96,7 @@ pub fn stretches(period: &Period, epochs: &[ClockEpoch], until: Moment) -> Vec<S
             end = end.min(to);
         }
         if after < end {
-            list.push(Stretch {
-                epoch: number,
-                after,
-                until: end,
-            });
+            list.push(Stretch { epoch: number, after, until: end });
         }
         if last.is_some() {
             break;

@@ -51,12 +51,46 @@ impl Moment {
 
     /// RFC 3339 in UTC with milliseconds, as JSON shows it: `2031-03-09T07:00:00.000Z`.
     pub fn rfc3339(self) -> String {
-        let whole = self.timestamp();
-        format!(
-            "{}.{:03}Z",
-            whole.strftime("%Y-%m-%dT%H:%M:%S"),
-            self.millis().rem_euclid(1000)
-        )
+        // By hand: each run writes a handful of these, and ten thousand may be due at one instant.
+        let ms = self.clamped().millis();
+        let (second, (year, month, day)) = (ms.div_euclid(1000).rem_euclid(86_400), self.date());
+        let mut text = String::with_capacity(24);
+        for (number, digits, end) in [
+            (year, 4, '-'),
+            (month, 2, '-'),
+            (day, 2, 'T'),
+            (second / 3600, 2, ':'),
+            (second / 60 % 60, 2, ':'),
+            (second % 60, 2, '.'),
+            (ms.rem_euclid(1000), 3, 'Z'),
+        ] {
+            push_number(&mut text, number, digits);
+            text.push(end);
+        }
+        text
+    }
+
+    /// Year, month and day in UTC (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`).
+    pub(crate) fn date(self) -> (i64, i64, i64) {
+        let days = self.clamped().secs().div_euclid(86_400) + 719_468;
+        let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let from_march = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+        let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+        (era * 400 + year_of_era + i64::from(month <= 2), month, day)
+    }
+
+    fn clamped(self) -> Moment {
+        self.clamp(Self::MIN, Self::MAX)
+    }
+}
+
+/// The last `digits` decimal digits of a number that is not negative.
+fn push_number(text: &mut String, number: i64, digits: u32) {
+    for place in (0..digits).rev() {
+        text.push(char::from(b'0' + (number / 10i64.pow(place) % 10) as u8));
     }
 }
 

@@ -5,9 +5,9 @@ mod sim;
 
 use std::time::Duration;
 
-use sim::World;
 use sim::driver::Change;
 use sim::schedules::schedule;
+use sim::world::World;
 use sim::world::{Crash, Point};
 use sloth_core::machine::Input;
 use sloth_core::run::Outcome;

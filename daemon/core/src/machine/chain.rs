@@ -7,6 +7,7 @@ use super::fire::pauses;
 use super::{Effects, Entry, Loaded, Machine};
 use crate::record::Skip;
 use crate::run::{RunStatus, RunTrigger};
+use crate::trigger::Trigger;
 use crate::{AfterCondition, Moment, Schedule, ScheduleId};
 
 fn upstream_names(schedule: &Schedule) -> impl Iterator<Item = String> {
@@ -72,7 +73,7 @@ impl Machine {
                 continue;
             }
             let asked_by = format!("after {}", upstream.name);
-            let due = self.unique_due(now);
+            let due = self.unique_due(now, id);
             self.admit_asked(now, id, due, RunTrigger::After, asked_by, effects);
         }
     }
@@ -101,10 +102,19 @@ impl Machine {
         }
     }
 
-    /// A due instant for something that was asked for now. Two never share a microsecond, and none lies on a whole second where
-    /// triggers have theirs, so none shares its row of the ledger.
-    pub(super) fn unique_due(&mut self, now: Moment) -> Moment {
-        let due = beside_seconds(now.max(Moment::from_micros(self.last_asked.micros() + 1)));
+    /// A due instant for a run that was asked for now. Two never share a microsecond, and none lies on a whole second or another
+    /// instant of the trigger, so none shares its row of the ledger.
+    pub(super) fn unique_due(&mut self, now: Moment, id: ScheduleId) -> Moment {
+        let after = |at: Moment| Moment::from_micros(at.micros() + 1);
+        let mut due = beside_seconds(now.max(after(self.last_asked)));
+        if let Some(entry) = self.entries.get(&id)
+            && let Trigger::Every { .. } = entry.schedule.trigger
+        {
+            let just_before = Moment::from_micros(due.micros() - 1);
+            if self.trigger_in_epoch(&entry.schedule).next_after(&entry.schedule.zone, just_before) == Some(due) {
+                due = beside_seconds(after(due));
+            }
+        }
         self.last_asked = due;
         due
     }

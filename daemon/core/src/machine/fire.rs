@@ -21,11 +21,17 @@ pub(super) enum Admission {
     Refuse(Skip),
 }
 
+/// Timers that go off in one go.
+const TIMERS_PER_WAKE: usize = 1000;
+
 impl Machine {
-    /// Everything that is due, in order.
+    /// What is due, in order. Of a burst, some: while the driver hands on what they asked for, the next deadline has passed already.
     pub(super) fn fire_due(&mut self, now: Moment, effects: &mut Effects) {
         self.ask_refill(now, false, effects);
-        while !self.blocked {
+        for _ in 0..TIMERS_PER_WAKE {
+            if self.blocked {
+                return;
+            }
             match self.timers.peek() {
                 Some(Reverse(timer)) if timer.at <= now => {}
                 _ => break,

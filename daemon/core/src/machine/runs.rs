@@ -224,8 +224,8 @@ impl Machine {
 
 /// Where the output of a run is, relative to the data directory. Derived from the record alone, so that it can always be found.
 pub fn output_path(id: RunId, queued_at: Moment) -> std::path::PathBuf {
-    let month = queued_at.timestamp().strftime("%Y-%m").to_string();
-    ["runs", &month, &id.to_string(), "output"].iter().collect()
+    let (year, month, _) = queued_at.date();
+    format!("runs/{year:04}-{month:02}/{id}/output").into()
 }
 
 fn launch(run: &Run, schedule: &Schedule, previous_success: Option<Moment>) -> Launch {

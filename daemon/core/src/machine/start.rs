@@ -200,7 +200,7 @@ impl Machine {
             Admission::Refuse(_) => return Err(Refusal::QueueFull { waiting }),
             Admission::Start | Admission::Wait | Admission::Replace => {}
         }
-        let due = self.unique_due(now);
+        let due = self.unique_due(now, id);
         let occurrence = self.occurrence(id, due);
         let run = self.make_run(now, occurrence, trigger, asked_by, None, effects);
         if let Some(active) = self.runs.get_mut(&run) {

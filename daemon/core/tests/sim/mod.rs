@@ -9,5 +9,3 @@ pub mod executor;
 pub mod schedules;
 pub mod store;
 pub mod world;
-
-pub use world::World;

@@ -17,10 +17,10 @@ use jiff::tz::TimeZone;
 use sloth_core::run::Outcome;
 use sloth_core::{Enabled, Moment, Schedule, units};
 
-use crate::sim::World;
 use crate::sim::driver::Change;
 use crate::sim::executor::Behaviour;
 use crate::sim::schedules;
+use crate::sim::world::World;
 
 pub struct Story {
     pub world: World,
