@@ -1,1 +1,12 @@
-//! Whole-system tests of slothd.
+//! Whole-system tests of slothd: the real programs on a temporary directory, looked at from outside.
+
+pub mod client;
+pub mod instance;
+pub mod paths;
+pub mod process;
+pub mod random;
+pub mod skips;
+pub mod torture;
+
+pub use client::{Reply, Request};
+pub use instance::Instance;
