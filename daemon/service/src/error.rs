@@ -16,7 +16,7 @@ pub struct ServiceError {
     /// What to do next.
     pub hint: Option<String>,
     /// Facts for programs.
-    pub details: Map<String, Value>,
+    pub details: Box<Map<String, Value>>,
 }
 
 impl ServiceError {
@@ -26,7 +26,7 @@ impl ServiceError {
             code,
             message: message.into(),
             hint: None,
-            details: Map::new(),
+            details: Box::default(),
         }
     }
 

@@ -1,6 +1,8 @@
 //! Carries an import out: what the reader of foreign schedules planned is made, each schedule by the same rules as any other.
 
-use sloth_api::{ErrorCode, ImportReport, ImportRequest};
+use sloth_api::{ErrorCode, ImportReport, ImportRequest, ScheduleSpec};
+use sloth_core::Uid;
+use sloth_core::machine::Loaded;
 
 use crate::access::Action;
 use crate::fields::{Whose, build};
@@ -9,6 +11,9 @@ use crate::{Caller, Mode, Service, ServiceError};
 
 /// Largest number of texts in one request.
 const SOURCES_MAX: usize = 2000;
+/// A unit cannot be edited as a schedule can.
+const LIMIT_REMEDY: &str =
+    "a drop-in of the service that empties that line (`LimitNOFILE=`, `IOWeight=`) imports it without the limit";
 
 impl Service {
     /// Imports foreign schedules, or says what would be made.
@@ -28,7 +33,7 @@ impl Service {
         }
         let context = ImportContext {
             default_user: caller.name.clone(),
-            local_zone: None,
+            local_zone: self.host.zone(None).and_then(|zone| zone.iana_name().map(str::to_owned)),
         };
         let mut report = ImportReport {
             lines: Vec::new(),
@@ -44,7 +49,11 @@ impl Service {
                     Ok(outcome) => line.outcome = outcome,
                     Err(error) => {
                         line.outcome = "refused".to_owned();
+                        let is_limit = error.details.get("field").is_some_and(|field| field == "limits");
                         line.notes.push(error.to_string());
+                        if is_limit && request.format == "systemd" {
+                            line.notes.push(LIMIT_REMEDY.to_owned());
+                        }
                     }
                 }
                 line.spec = Some(made.spec);
@@ -67,15 +76,7 @@ impl Service {
         let (owner, bare) = self.owner_of(caller, &name, "schedule:import").await?;
         let existing = self.store.schedule_by_name(owner, &bare)?;
         if request.dry_run {
-            let whose = Whose {
-                id: self.new_id(),
-                owner,
-                owner_name: self.host.user_name(owner).unwrap_or_else(|| caller.name.clone()),
-                name: bare,
-                origin: sloth_core::Origin::Api,
-            };
-            build(&*self.host, whose, &made.spec)?;
-            return Ok(if existing.is_some() { "unchanged" } else { "made" }.to_owned());
+            return self.would_make(caller, (owner, bare), existing, &made.spec, request.replace).await;
         }
         let mode = if request.replace { Mode::IfChanged } else { Mode::Create };
         match self.put(caller, &name, &made.spec, mode).await {
@@ -90,7 +91,41 @@ impl Service {
         }
     }
 
-    fn is_same(&self, was: &sloth_core::machine::Loaded, spec: &sloth_api::ScheduleSpec) -> bool {
+    /// What [`Service::put`] would do, with its refusals.
+    async fn would_make(
+        &self,
+        caller: &Caller,
+        (owner, name): (Uid, String),
+        existing: Option<Loaded>,
+        spec: &ScheduleSpec,
+        replace: bool,
+    ) -> Result<String, ServiceError> {
+        let Some(was) = existing else {
+            let whose = Whose {
+                id: self.new_id(),
+                owner,
+                owner_name: self.host.user_name(owner).unwrap_or_else(|| caller.name.clone()),
+                name,
+                origin: sloth_core::Origin::Api,
+            };
+            let schedule = build(&*self.host, whose, spec)?;
+            self.may_create(caller, &schedule).await?;
+            return Ok("made".to_owned());
+        };
+        let built = build(&*self.host, crate::schedules::whose(&was.schedule), spec)?;
+        if self.is_same(&was, spec) {
+            return Ok("unchanged".to_owned());
+        }
+        if !replace {
+            return Err(crate::schedules::name_taken(&was.schedule.name));
+        }
+        self.not_of_a_file(&was)?;
+        self.may_run_as(caller, &was.schedule, "schedule:update").await?;
+        self.may_run_as(caller, &built, "schedule:update").await?;
+        Ok("updated".to_owned())
+    }
+
+    fn is_same(&self, was: &Loaded, spec: &ScheduleSpec) -> bool {
         let built = build(&*self.host, crate::schedules::whose(&was.schedule), spec);
         built.is_ok_and(|built| {
             let (mut a, mut b) = (crate::show::full_spec(&was.schedule), crate::show::full_spec(&built));

@@ -54,11 +54,7 @@ impl Service {
         let schedule = build(&*self.host, whose, spec)?;
         match (existing, mode) {
             (None, _) => self.create(caller, schedule).await,
-            (Some(_), Mode::Create) => Err(ServiceError::new(
-                ErrorCode::AlreadyExists,
-                format!("there is a schedule {bare:?} already"),
-            )
-            .hint("choose another name, use --replace, or change it with scheduler edit")),
+            (Some(_), Mode::Create) => Err(name_taken(&bare)),
             (Some(was), mode) => {
                 self.not_of_a_file(&was)?;
                 let keep_state = spec.enabled.is_none();
@@ -98,7 +94,7 @@ impl Service {
         ScheduleId::v7(self.host.now(), self.host.random())
     }
 
-    fn not_of_a_file(&self, loaded: &Loaded) -> Result<(), ServiceError> {
+    pub(crate) fn not_of_a_file(&self, loaded: &Loaded) -> Result<(), ServiceError> {
         match &loaded.schedule.origin {
             Origin::Api => Ok(()),
             Origin::File(path) => Err(ServiceError::new(
@@ -110,7 +106,7 @@ impl Service {
     }
 
     /// What beside ownership a change needs: to run as another user takes an administrator.
-    async fn may_run_as(&self, caller: &Caller, schedule: &Schedule, action: &'static str) -> Result<(), ServiceError> {
+    pub(crate) async fn may_run_as(&self, caller: &Caller, schedule: &Schedule, action: &'static str) -> Result<(), ServiceError> {
         let as_uid = self.host.user_id(&schedule.user);
         let own_group = schedule.group.is_none();
         if caller.admin || (as_uid == Some(caller.uid) && own_group) {
@@ -188,14 +184,20 @@ impl Service {
         Ok(())
     }
 
-    pub(crate) async fn create(&self, caller: &Caller, schedule: Schedule) -> Result<ScheduleChange, ServiceError> {
-        self.may_run_as(caller, &schedule, "schedule:create").await?;
-        self.check_chain(caller, &schedule).await?;
-        if let Trigger::At(at) = schedule.trigger
-            && at <= self.host.now()
-        {
-            return Err(ServiceError::field("trigger", format!("{at} has passed")).hint("give a time in the future"));
+    /// Everything that can be against a new schedule but its name.
+    pub(crate) async fn may_create(&self, caller: &Caller, schedule: &Schedule) -> Result<(), ServiceError> {
+        self.may_run_as(caller, schedule, "schedule:create").await?;
+        self.check_chain(caller, schedule).await?;
+        match schedule.trigger {
+            Trigger::At(at) if at <= self.host.now() => {
+                Err(ServiceError::field("trigger", format!("{at} has passed")).hint("give a time in the future"))
+            }
+            _ => Ok(()),
         }
+    }
+
+    pub(crate) async fn create(&self, caller: &Caller, schedule: Schedule) -> Result<ScheduleChange, ServiceError> {
+        self.may_create(caller, &schedule).await?;
         let name = schedule.name.clone();
         let id = schedule.id;
         let notes = self.notes(caller, &schedule, "schedule:create", "schedule.created", "created");
@@ -205,11 +207,7 @@ impl Service {
         };
         if let Err(error) = self.engine.edit(request).await {
             return Err(match ServiceError::from(error) {
-                conflict if conflict.code == ErrorCode::Conflict => ServiceError::new(
-                    ErrorCode::AlreadyExists,
-                    format!("there is a schedule {name:?} already"),
-                )
-                .hint("choose another name, use --replace, or change it with scheduler edit"),
+                conflict if conflict.code == ErrorCode::Conflict => name_taken(&name),
                 other => other,
             });
         }
@@ -463,6 +461,11 @@ impl Service {
             next,
         })
     }
+}
+
+pub(crate) fn name_taken(name: &str) -> ServiceError {
+    ServiceError::new(ErrorCode::AlreadyExists, format!("there is a schedule {name:?} already"))
+        .hint("choose another name, use --replace, or change it with scheduler edit")
 }
 
 pub(crate) fn whose(schedule: &Schedule) -> Whose {

@@ -73,8 +73,9 @@ pub const HEAVY: &[Heavy] = &[
         homes: &["sloth-doors"],
     },
     Heavy {
+        // slothctl's tests play the daemon; slothctl itself speaks through the client of sloth-api.
         names: &["hyper", "hyper-util", "http-body-util"],
-        homes: &["sloth-api", "sloth-doors"],
+        homes: &["sloth-api", "sloth-doors", "slothctl"],
     },
     Heavy {
         names: &["reqwest", "ureq", "async-std", "smol", "async-process"],

@@ -31,7 +31,11 @@ pub struct Allowed {
 }
 
 /// Examples in the help of slothctl go here, each with its reason.
-pub const ALLOWED: &[Allowed] = &[];
+pub const ALLOWED: &[Allowed] = &[Allowed {
+    path: "ctl/src/commands/db.rs",
+    begins: "SELECT type, name, tbl_name, sql FROM sqlite_schema",
+    reason: "db tables and db schema ask what db query may ask; the daemon has no route of its own for them",
+}];
 
 pub fn check(path: &str, source: &Source, in_test: &[bool], allowed: &[Allowed]) -> Vec<Finding> {
     if path.starts_with(HOME) || !PRODUCTION.iter().any(|prefix| path.starts_with(prefix)) {

@@ -56,11 +56,11 @@ impl Machine {
         effects.records.push(Record::Event(Box::new(event)));
     }
 
+    #[allow(clippy::too_many_arguments)] // the columns of an event
     fn note_run(
         &mut self,
         at: Moment,
-        kind: &'static str,
-        severity: Severity,
+        (kind, severity): (&'static str, Severity),
         (run, task): (&Run, bool),
         message: String,
         data: Data,
@@ -91,12 +91,18 @@ impl Machine {
             ("actual_time", time(now)),
         ];
         data.push(("reason", text(run.asked_by.clone())));
-        self.note_run(now, "schedule.triggered", Severity::Info, (run, false), format!("{name} is due"), data, effects);
+        self.note_run(
+            now,
+            ("schedule.triggered", Severity::Info),
+            (run, false),
+            format!("{name} is due"),
+            data,
+            effects,
+        );
         let data = run_data(run);
         self.note_run(
             now,
-            "run.queued",
-            Severity::Info,
+            ("run.queued", Severity::Info),
             (run, false),
             format!("run of {name} accepted"),
             data,
@@ -108,12 +114,12 @@ impl Machine {
         let name = &run.schedule_name;
         if run.attempts == 1 {
             let message = format!("run of {name} started");
-            self.note_run(now, "run.started", Severity::Info, (run, false), message, run_data(run), effects);
+            self.note_run(now, ("run.started", Severity::Info), (run, false), message, run_data(run), effects);
         }
         let message = format!("{name}: attempt {} started", run.attempts);
         let mut data = run_data(run);
         data.push(("task_name", text("command")));
-        self.note_run(now, "task.started", Severity::Info, (run, true), message, data, effects);
+        self.note_run(now, ("task.started", Severity::Info), (run, true), message, data, effects);
     }
 
     pub(super) fn note_retrying(
@@ -141,14 +147,14 @@ impl Machine {
         data.push(("max_retries", Value::Int(i64::from(max))));
         data.push(("delay", Value::Float(delay.as_secs_f64())));
         data.push(("error", text(error)));
-        self.note_run(now, "task.retrying", Severity::Warning, (run, true), message, data, effects);
+        self.note_run(now, ("task.retrying", Severity::Warning), (run, true), message, data, effects);
     }
 
     fn note_timeout(&mut self, now: Moment, run: &Run, effects: &mut Effects) {
         let mut data = run_data(run);
         data.push(("task_name", text("command")));
         let message = format!("{}: attempt {} ran longer than its timeout", run.schedule_name, run.attempts);
-        self.note_run(now, "task.timeout", Severity::Error, (run, true), message, data, effects);
+        self.note_run(now, ("task.timeout", Severity::Error), (run, true), message, data, effects);
     }
 
     pub(super) fn note_ended(&mut self, now: Moment, run: &Run, effects: &mut Effects) {
@@ -172,8 +178,8 @@ impl Machine {
         data.push(("error", maybe(run.message.clone(), text)));
         let mut task_data = data.clone();
         task_data.push(("task_name", text("command")));
-        self.note_run(now, task_kind, severity, (run, true), message.clone(), task_data, effects);
-        self.note_run(now, run_kind, severity, (run, false), message, data, effects);
+        self.note_run(now, (task_kind, severity), (run, true), message.clone(), task_data, effects);
+        self.note_run(now, (run_kind, severity), (run, false), message, data, effects);
     }
 
     pub(super) fn note_missed(

@@ -77,7 +77,7 @@ fn body(error: ServiceError, id: &str) -> ErrorBody {
             code: error.code,
             message: error.message,
             hint: error.hint,
-            details: error.details,
+            details: *error.details,
             request_id: id.to_owned(),
         },
     }

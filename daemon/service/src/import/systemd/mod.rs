@@ -24,6 +24,10 @@ use guard::guards;
 use specifier::Specifiers;
 use unit::Unit;
 
+/// Units that nothing is read from.
+const OTHER_UNITS: [&str; 9] =
+    [".target", ".socket", ".path", ".mount", ".automount", ".swap", ".slice", ".scope", ".device"];
+
 /// All texts of an import, by the unit that they belong to.
 #[derive(Default)]
 struct Texts<'a> {
@@ -187,6 +191,10 @@ impl<'a> Texts<'a> {
                 insert(texts.drop_ins.entry(unit).or_default(), name, source)
             } else if name.ends_with(".timer") || name.ends_with(".service") {
                 insert(&mut texts.units, name, source)
+            } else if OTHER_UNITS.iter().any(|kind| name.ends_with(kind)) {
+                // `Unit=` of a timer may name it; the timer says so in its refusal.
+                sink.ignore(&source.name, 0, name, vec!["is neither timer nor service".to_owned()]);
+                None
             } else {
                 let known = "known are .timer, .service, and .conf in a directory such as x.timer.d";
                 sink.refuse(
