@@ -64,6 +64,18 @@ impl Service {
         }
     }
 
+    /// Adds a schedule. With a key, the same request gets the same answer again.
+    pub async fn add(
+        &self,
+        caller: &Caller,
+        name: &str,
+        spec: &ScheduleSpec,
+        key: Option<&str>,
+    ) -> Result<ScheduleChange, ServiceError> {
+        let body = format!("add {name} {}", Json::Object(to_map(spec)));
+        self.once(caller, key, &body, async || self.put(caller, name, spec, Mode::Create).await).await
+    }
+
     /// Changes some fields: a JSON merge patch (RFC 7396) of [`ScheduleSpec`].
     pub async fn patch(
         &self,

@@ -79,7 +79,7 @@ routes! {
         query ["all_users" "of everybody (administrators)", "tag" "with this tag", "failed" "whose last run failed",
                "limit" "1 to 1000", "cursor" "next_cursor of the page before"],
         reply api::Page<api::ScheduleView>;
-    post "/schedules" s::add, "Add a schedule", body api::AddSchedule, reply api::ScheduleChange, status 201;
+    post "/schedules" s::add, "Add a schedule; header Idempotency-Key", body api::AddSchedule, reply api::ScheduleChange, status 201;
     get "/schedules/-/next" s::next_of, "Next instants of an expression",
         query ["expr" "trigger", "tz" "zone", "from" "time", "n" "1 to 1000, default 10"], reply Vec<api::NextInstant>;
     get "/schedules/-/audit" s::audit_all, "Compare the whole ledger with the rules", query ["since" "time"], reply api::AuditReport;

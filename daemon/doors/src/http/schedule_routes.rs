@@ -50,20 +50,32 @@ pub(crate) async fn list(State(door): State<Door>, Who(who): Who, Query(q): Quer
     ok(door.service.list(&who, &query).await)
 }
 
-pub(crate) async fn add(State(door): State<Door>, Who(who): Who, Body(mut body): Body<Map<String, Value>>) -> Response {
+pub(crate) async fn add(
+    State(door): State<Door>,
+    Who(who): Who,
+    headers: HeaderMap,
+    Body(mut body): Body<Map<String, Value>>,
+) -> Response {
     let result = async {
+        let key = idempotency_key(&headers)?;
         let name = match body.remove("name") {
             Some(Value::String(name)) => name,
             Some(_) => return Err(ServiceError::field("name", "is no text")),
             None => return Err(ServiceError::field("name", "is missing")),
         };
         let spec = read_spec(body)?;
-        door.service.put(&who, &name, &spec, Mode::Create).await
+        door.service.add(&who, &name, &spec, key).await
     };
     match result.await {
         Ok(change) => (StatusCode::CREATED, Json(change)).into_response(),
         Err(error) => Refused(error).into_response(),
     }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ServiceError> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let wrong = |_| ServiceError::field("Idempotency-Key", "must be 1 to 200 printable characters");
+    value.to_str().map(Some).map_err(wrong)
 }
 
 fn read_spec(fields: Map<String, Value>) -> Result<ScheduleSpec, ServiceError> {
@@ -159,16 +171,9 @@ pub(crate) async fn trigger(
     headers: HeaderMap,
     Body(request): Body<TriggerRequest>,
 ) -> Response {
-    let key = match headers.get("idempotency-key").map(|value| value.to_str()) {
-        None => None,
-        Some(Ok(key)) => Some(key),
-        Some(Err(_)) => {
-            return Refused(ServiceError::field(
-                "Idempotency-Key",
-                "must be 1 to 200 printable characters",
-            ))
-            .into_response();
-        }
+    let key = match idempotency_key(&headers) {
+        Ok(key) => key,
+        Err(error) => return Refused(error).into_response(),
     };
     match door.service.trigger(&who, &name, &request, key).await {
         Ok(reply) => (StatusCode::ACCEPTED, Json::<TriggerReply>(reply)).into_response(),
