@@ -10,6 +10,7 @@ pub mod event;
 mod page;
 mod run;
 mod schedule;
+mod schedule_spec;
 
 #[cfg(feature = "client")]
 pub mod client;
@@ -19,6 +20,7 @@ pub use error::{ErrorBody, ErrorCode, ErrorDetail, ExitCode};
 pub use page::Page;
 pub use run::*;
 pub use schedule::*;
+pub use schedule_spec::*;
 
 /// Version of the protocol between slothctl and slothd; a different major is refused.
 pub const PROTOCOL: &str = "1.0";

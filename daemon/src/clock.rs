@@ -31,11 +31,7 @@ pub fn uptime() -> Duration {
 
 /// All clocks.
 pub fn reading() -> Reading {
-    Reading {
-        wall: now(),
-        boot: uptime(),
-        monotonic: read(ClockId::CLOCK_MONOTONIC),
-    }
+    Reading { wall: now(), boot: uptime(), monotonic: read(ClockId::CLOCK_MONOTONIC) }
 }
 
 /// A `timerfd` on `CLOCK_REALTIME` with `TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET` (timerfd_create(2)): it does not stop in
@@ -51,10 +47,7 @@ impl WallAlarm {
     // An `OwnedFd` keeps its descriptor for its whole life, which is all that the unsafe successor asks to be promised.
     #[allow(deprecated)]
     pub fn new() -> io::Result<WallAlarm> {
-        let timer = TimerFd::new(
-            TimerClock::CLOCK_REALTIME,
-            TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC,
-        )?;
+        let timer = TimerFd::new(TimerClock::CLOCK_REALTIME, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
         let ready = AsyncFd::with_interest(timer.as_fd().try_clone_to_owned()?, Interest::READABLE)?;
         Ok(WallAlarm { timer, ready })
     }

@@ -22,12 +22,7 @@ pub struct Jobs(Mutex<BTreeMap<&'static str, SystemJob>>);
 impl Jobs {
     /// All of them.
     pub fn list(&self) -> Vec<SystemJob> {
-        self.0
-            .lock()
-            .unwrap_or_else(|e| e.into_inner())
-            .values()
-            .cloned()
-            .collect()
+        self.0.lock().unwrap_or_else(|e| e.into_inner()).values().cloned().collect()
     }
 
     fn register(&self, task: &Task) {
@@ -80,15 +75,7 @@ impl Work {
     /// Puts it together.
     pub fn new(service: Service, engine: Handle, store: Store, machine: Arc<Machine>) -> Work {
         let zones = Mutex::new(zone_stamp());
-        Work {
-            service,
-            engine,
-            store,
-            machine,
-            zones,
-            backed_up: Mutex::new(None),
-            busy: Mutex::default(),
-        }
+        Work { service, engine, store, machine, zones, backed_up: Mutex::new(None), busy: Mutex::default() }
     }
 }
 
@@ -101,24 +88,9 @@ struct Task {
 
 /// At most 20.
 const TASKS: &[Task] = &[
-    Task {
-        name: "planner",
-        schedule: "* * * * * *",
-        about: "claims the instants of the next seconds",
-        run: plan,
-    },
-    Task {
-        name: "status",
-        schedule: "*/10 * * * * *",
-        about: "tells systemd a sentence",
-        run: status,
-    },
-    Task {
-        name: "zones",
-        schedule: "30 * * * * *",
-        about: "looks whether the zone data changed",
-        run: zones,
-    },
+    Task { name: "planner", schedule: "* * * * * *", about: "claims the instants of the next seconds", run: plan },
+    Task { name: "status", schedule: "*/10 * * * * *", about: "tells systemd a sentence", run: status },
+    Task { name: "zones", schedule: "30 * * * * *", about: "looks whether the zone data changed", run: zones },
     Task {
         name: "checkpoint",
         schedule: "15 * * * * *",
@@ -143,18 +115,8 @@ const TASKS: &[Task] = &[
         about: "makes a backup when backup.every has passed",
         run: backup,
     },
-    Task {
-        name: "orphans",
-        schedule: "0 40 3 * * *",
-        about: "deletes output without a run",
-        run: orphans,
-    },
-    Task {
-        name: "optimize",
-        schedule: "0 30 3 * * *",
-        about: "gives free pages of the database back",
-        run: optimize,
-    },
+    Task { name: "orphans", schedule: "0 40 3 * * *", about: "deletes output without a run", run: orphans },
+    Task { name: "optimize", schedule: "0 30 3 * * *", about: "gives free pages of the database back", run: optimize },
 ];
 
 /// tokio-cron-scheduler as clockwork.
@@ -193,9 +155,9 @@ async fn tick(work: Arc<Work>, task: &'static Task) {
     let inner = work.clone();
     let result = match task.name {
         "planner" => (task.run)(&work),
-        _ => tokio::task::spawn_blocking(move || (task.run)(&inner))
-            .await
-            .unwrap_or_else(|error| Err(error.to_string())),
+        _ => {
+            tokio::task::spawn_blocking(move || (task.run)(&inner)).await.unwrap_or_else(|error| Err(error.to_string()))
+        }
     };
     if let Err(problem) = &result {
         tracing::warn!(job = task.name, problem, "a periodic job failed");
@@ -217,15 +179,10 @@ fn status(work: &Work) -> Result<(), String> {
 
 /// When the zone data or the zone of the system changed last.
 fn zone_stamp() -> Option<std::time::SystemTime> {
-    [
-        "/etc/localtime",
-        "/usr/share/zoneinfo/tzdata.zi",
-        "/usr/share/zoneinfo/zone1970.tab",
-        "/usr/share/zoneinfo",
-    ]
-    .iter()
-    .filter_map(|path| std::fs::symlink_metadata(path).and_then(|meta| meta.modified()).ok())
-    .max()
+    ["/etc/localtime", "/usr/share/zoneinfo/tzdata.zi", "/usr/share/zoneinfo/zone1970.tab", "/usr/share/zoneinfo"]
+        .iter()
+        .filter_map(|path| std::fs::symlink_metadata(path).and_then(|meta| meta.modified()).ok())
+        .max()
 }
 
 fn zones(work: &Work) -> Result<(), String> {
@@ -243,18 +200,12 @@ fn zones(work: &Work) -> Result<(), String> {
 fn checkpoint(work: &Work) -> Result<(), String> {
     let long = std::fs::metadata(work.machine.places.database().with_extension("db-wal"))
         .is_ok_and(|meta| meta.len() > 64 << 20);
-    work.store
-        .checkpoint(long)
-        .map(|_| ())
-        .map_err(|error| error.to_string())
+    work.store.checkpoint(long).map(|_| ()).map_err(|error| error.to_string())
 }
 
 fn retention(work: &Work) -> Result<(), String> {
     let now = clock::now();
-    let pruned = work
-        .store
-        .prune_runs(&Scope::All, now)
-        .map_err(|error| error.to_string())?;
+    let pruned = work.store.prune_runs(&Scope::All, now).map_err(|error| error.to_string())?;
     for output in &pruned.outputs {
         let path = work.machine.places.data.join(output);
         if let Err(error) = std::fs::remove_dir_all(&path)
@@ -263,10 +214,7 @@ fn retention(work: &Work) -> Result<(), String> {
             tracing::warn!(path = %path.display(), %error, "output could not be deleted");
         }
     }
-    let folded = work
-        .store
-        .fold_occurrences(&Scope::All, now)
-        .map_err(|error| error.to_string())?;
+    let folded = work.store.fold_occurrences(&Scope::All, now).map_err(|error| error.to_string())?;
     if pruned.runs > 0 || folded > 0 {
         tracing::debug!(runs = pruned.runs, folded, "retention");
     }
@@ -276,11 +224,7 @@ fn retention(work: &Work) -> Result<(), String> {
 fn events(work: &Work) -> Result<(), String> {
     let (age, rows, audit) = {
         let live = work.machine.live.read().unwrap_or_else(|e| e.into_inner());
-        (
-            live.settings.event_retention,
-            live.settings.event_rows,
-            live.settings.audit_retention,
-        )
+        (live.settings.event_retention, live.settings.event_rows, live.settings.audit_retention)
     };
     let now = clock::now();
     let text = |error: sloth_store::StoreError| error.to_string();
@@ -299,30 +243,18 @@ fn backup(work: &Work) -> Result<(), String> {
         return Ok(());
     }
     let backups = work.store.backups();
-    let scheduled: Vec<_> = backups
-        .list()
-        .into_iter()
-        .filter(|b| b.kind == sloth_store::BackupKind::Scheduled)
-        .collect();
+    let scheduled: Vec<_> =
+        backups.list().into_iter().filter(|b| b.kind == sloth_store::BackupKind::Scheduled).collect();
     let now = clock::now();
-    let young = scheduled
-        .first()
-        .is_some_and(|last| sloth_core::Moment::from_micros(last.created_us) + every > now);
-    let tried = work
-        .backed_up
-        .lock()
-        .unwrap_or_else(|e| e.into_inner())
-        .is_some_and(|at| at.elapsed() < every / 2);
+    let young = scheduled.first().is_some_and(|last| sloth_core::Moment::from_micros(last.created_us) + every > now);
+    let tried = work.backed_up.lock().unwrap_or_else(|e| e.into_inner()).is_some_and(|at| at.elapsed() < every / 2);
     // A new instance has nothing to save yet.
     let fresh = scheduled.is_empty() && clock::now().since(work.service.started_at()) < Duration::from_secs(600);
     if young || tried || fresh {
         return Ok(());
     }
     *work.backed_up.lock().unwrap_or_else(|e| e.into_inner()) = Some(Instant::now());
-    let request = BackupRequest {
-        description: Some("backup.every".to_owned()),
-        no_logs: false,
-    };
+    let request = BackupRequest { description: Some("backup.every".to_owned()), no_logs: false };
     let caller = daemon_caller();
     let made = tokio::runtime::Handle::current().block_on(work.service.backup_now(&caller, "scheduled", request));
     made.map_err(|error| error.to_string())?;

@@ -45,10 +45,22 @@ fn log(event: &EventRow) {
     let message: String = event.message.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     match event.severity {
         Severity::Info | Severity::Warning => {
-            tracing::warn!(SLOTH_SCHEDULE = schedule, SLOTH_RUN = run, SLOTH_TASK = task, SLOTH_EVENT = kind, "{message}");
+            tracing::warn!(
+                SLOTH_SCHEDULE = schedule,
+                SLOTH_RUN = run,
+                SLOTH_TASK = task,
+                SLOTH_EVENT = kind,
+                "{message}"
+            );
         }
         Severity::Error | Severity::Critical => {
-            tracing::error!(SLOTH_SCHEDULE = schedule, SLOTH_RUN = run, SLOTH_TASK = task, SLOTH_EVENT = kind, "{message}");
+            tracing::error!(
+                SLOTH_SCHEDULE = schedule,
+                SLOTH_RUN = run,
+                SLOTH_TASK = task,
+                SLOTH_EVENT = kind,
+                "{message}"
+            );
         }
     }
 }

@@ -71,9 +71,7 @@ fn start(arguments: &Arguments) -> Result<ExitCode, Failure> {
     setup::private_dir(&places.data, 0o700)
         .map_err(|error| failed(format!("{}: cannot be made: {error}", places.data.display())))?;
     let merged = Merged::read(&places);
-    let settings = merged
-        .validate()
-        .map_err(|problems| config(problems.join("\nslothd: ")))?;
+    let settings = merged.validate().map_err(|problems| config(problems.join("\nslothd: ")))?;
     let level = logging::start(&settings);
     let (store, opened) = open_store(&places, &settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -83,13 +81,7 @@ fn start(arguments: &Arguments) -> Result<ExitCode, Failure> {
         .enable_all()
         .build()
         .map_err(|error| failed(format!("cannot start: {error}")))?;
-    let end = runtime.block_on(live(
-        places.clone(),
-        Live { settings, merged },
-        store.clone(),
-        opened,
-        level,
-    ));
+    let end = runtime.block_on(live(places.clone(), Live { settings, merged }, store.clone(), opened, level));
     runtime.shutdown_timeout(Duration::from_secs(2));
     store.close();
     drop(store);
@@ -172,19 +164,9 @@ async fn live(places: Places, live: Live, store: Store, opened: Opened, level: L
         Ok(())
     });
     tasks.spawn(engine.run(alarm));
-    let end = serve_until_stopped(
-        places,
-        live,
-        store,
-        opened,
-        level,
-        handle.clone(),
-        seed,
-        going,
-        &mut tasks,
-        carrier.id(),
-    )
-    .await;
+    let end =
+        serve_until_stopped(places, live, store, opened, level, handle.clone(), seed, going, &mut tasks, carrier.id())
+            .await;
     notify::tell(&[NotifyState::Stopping]);
     if tokio::time::timeout(ENGINE_STOP, handle.stop()).await.is_err() {
         tracing::error!("what was pending could not be written in time; it is recovered at the next start");
@@ -212,14 +194,7 @@ async fn serve_until_stopped(
         Ok(bound) => bound,
         Err(problem) => return End::Failed(problem),
     };
-    let machine = Arc::new(Machine::new(
-        places.clone(),
-        live,
-        store.clone(),
-        jobs,
-        wishes,
-        seed.rotate_left(64),
-    ));
+    let machine = Arc::new(Machine::new(places.clone(), live, store.clone(), jobs, wishes, seed.rotate_left(64)));
     let service = Service::new(store.clone(), engine.clone(), machine.clone(), &setup::hostname());
     if let Err(error) = reload::apply_schedules(&service, &places).await {
         tracing::error!(%error, "the schedule files could not be loaded");
@@ -231,11 +206,7 @@ async fn serve_until_stopped(
     let mut followers = JoinSet::new();
     followers.spawn(journal::follow(store.clone(), events.clone()));
     let (close, closing) = watch::channel(false);
-    let door = Door {
-        service: service.clone(),
-        events,
-        closing: closing.clone(),
-    };
+    let door = Door { service: service.clone(), events, closing: closing.clone() };
     let mut stop = closing;
     let mut doors: JoinSet<std::io::Result<()>> = JoinSet::new();
     doors.spawn(serve(listener, door, async move {
@@ -254,20 +225,8 @@ async fn serve_until_stopped(
     notify::tell(&[NotifyState::Ready, NotifyState::Status(&sentence)]);
     tracing::info!(socket = %socket.display(), data = %places.data.display(), runs = going, "ready: {sentence}");
 
-    let end = until_stopped(
-        &service,
-        &machine,
-        &level,
-        &mut wished,
-        tasks,
-        &mut doors,
-        carrier,
-        opened,
-    )
-    .await;
-    service
-        .note_life("system.shutdown", "slothd stops".to_owned(), Vec::new())
-        .await;
+    let end = until_stopped(&service, &machine, &level, &mut wished, tasks, &mut doors, carrier, opened).await;
+    service.note_life("system.shutdown", "slothd stops".to_owned(), Vec::new()).await;
     let _ = close.send(true);
     if tokio::time::timeout(DOOR_STOP, doors.join_next()).await.is_err() {
         tracing::warn!("connections were still open at the stop");
@@ -306,11 +265,7 @@ async fn until_stopped(
     carrier: tokio::task::Id,
     opened: Opened,
 ) -> End {
-    let signals = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::hangup()),
-    );
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
     let (Ok(mut term), Ok(mut int), Ok(mut hup)) = signals else {
         return End::Failed("signals cannot be handled".to_owned());
     };

@@ -96,9 +96,7 @@ pub struct Names {
 impl Names {
     /// Looks at the machine.
     pub fn new() -> Names {
-        Names {
-            capabilities: sloth_exec::capabilities(),
-        }
+        Names { capabilities: sloth_exec::capabilities() }
     }
 }
 
@@ -108,10 +106,7 @@ impl Surroundings for Names {
     }
 
     fn user_name(&self, uid: Uid) -> Option<String> {
-        User::from_uid(UnixUid::from_raw(uid.0))
-            .ok()
-            .flatten()
-            .map(|user| user.name)
+        User::from_uid(UnixUid::from_raw(uid.0)).ok().flatten().map(|user| user.name)
     }
 
     fn user_id(&self, name: &str) -> Option<Uid> {
@@ -174,12 +169,10 @@ impl Host for Machine {
         let Some(user) = User::from_uid(UnixUid::from_raw(uid.0)).ok().flatten() else {
             return false;
         };
-        self.settings(|settings| settings.admin_groups.clone())
-            .iter()
-            .any(|name| {
-                let group = Group::from_name(name).ok().flatten();
-                group.is_some_and(|group| group.gid == user.gid || group.mem.contains(&user.name))
-            })
+        self.settings(|settings| settings.admin_groups.clone()).iter().any(|name| {
+            let group = Group::from_name(name).ok().flatten();
+            group.is_some_and(|group| group.gid == user.gid || group.mem.contains(&user.name))
+        })
     }
 
     fn output(&self, run: &Run, wish: &LogWish) -> Result<LogPage, ServiceError> {
@@ -215,15 +208,8 @@ impl Host for Machine {
     fn process(&self) -> (u32, Moment, u64) {
         let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
         let pages = statm.split(' ').nth(1).and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
-        let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)
-            .ok()
-            .flatten()
-            .unwrap_or(4096);
-        (
-            std::process::id(),
-            self.started,
-            pages * u64::try_from(page).unwrap_or(4096),
-        )
+        let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4096);
+        (std::process::id(), self.started, pages * u64::try_from(page).unwrap_or(4096))
     }
 
     fn executor(&self) -> &'static str {
@@ -262,17 +248,8 @@ impl Host for Machine {
             files.push((self.places.data.join("runs"), "runs".to_owned()));
         }
         files.retain(|(path, _)| path.exists());
-        let kind = if kind == "scheduled" {
-            BackupKind::Scheduled
-        } else {
-            BackupKind::Manual
-        };
-        let wish = BackupWish {
-            description: description.to_owned(),
-            kind,
-            files,
-            out: None,
-        };
+        let kind = if kind == "scheduled" { BackupKind::Scheduled } else { BackupKind::Manual };
+        let wish = BackupWish { description: description.to_owned(), kind, files, out: None };
         Ok(backup_view(self.store.backup_create(&wish)?))
     }
 
@@ -282,17 +259,11 @@ impl Host for Machine {
 
     fn backup_verify(&self, id: &str) -> Result<BackupVerifyReply, ServiceError> {
         match self.store.backups().verify(id, clock::now()) {
-            Ok(_) => Ok(BackupVerifyReply {
-                ok: true,
-                findings: Vec::new(),
-            }),
+            Ok(_) => Ok(BackupVerifyReply { ok: true, findings: Vec::new() }),
             Err(sloth_store::StoreError::NotFound { what }) => {
                 Err(ServiceError::not_found(what).hint("slothctl sysadmin backup list"))
             }
-            Err(error) => Ok(BackupVerifyReply {
-                ok: false,
-                findings: vec![error.to_string()],
-            }),
+            Err(error) => Ok(BackupVerifyReply { ok: false, findings: vec![error.to_string()] }),
         }
     }
 
@@ -303,9 +274,7 @@ impl Host for Machine {
     fn restore_and_restart(&self, id: &str) -> Result<(), ServiceError> {
         let path = self.store.backups().find(id)?.path;
         let wish = Wish::Restore(path.to_string_lossy().into_owned());
-        self.wishes
-            .try_send(wish)
-            .map_err(|_| ServiceError::new(ErrorCode::NotReady, "slothd is busy or stopping"))
+        self.wishes.try_send(wish).map_err(|_| ServiceError::new(ErrorCode::NotReady, "slothd is busy or stopping"))
     }
 }
 

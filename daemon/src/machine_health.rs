@@ -49,21 +49,9 @@ fn memory() -> HealthCheck {
         (Some(available), Some(total)) => {
             let percent = available * 100 / total.max(1);
             let status = if percent < 5 { "warn" } else { "ok" };
-            health(
-                "memory",
-                status,
-                format!("{percent} % available"),
-                "5 %",
-                "runs may be killed by the kernel",
-            )
+            health("memory", status, format!("{percent} % available"), "5 %", "runs may be killed by the kernel")
         }
-        _ => health(
-            "memory",
-            "unknown",
-            "/proc/meminfo cannot be read".to_owned(),
-            "5 %",
-            "",
-        ),
+        _ => health("memory", "unknown", "/proc/meminfo cannot be read".to_owned(), "5 %", ""),
     }
 }
 

@@ -3,17 +3,19 @@
 mod arguments;
 mod clock;
 mod housekeeping;
+mod journal;
 mod life;
 mod logging;
 mod machine;
 mod machine_health;
-mod journal;
 mod notify;
 mod output;
 mod places;
 mod ports;
 mod reload;
 mod restore;
+mod setting_checks;
+mod setting_keys;
 mod settings;
 mod setup;
 

@@ -24,10 +24,7 @@ pub struct Watchdog {
 impl Watchdog {
     /// By `WATCHDOG_USEC`.
     pub fn from_environment() -> Watchdog {
-        Watchdog {
-            every: sd_notify::watchdog_enabled().map(|period| period / 4),
-            last: Mutex::new(None),
-        }
+        Watchdog { every: sd_notify::watchdog_enabled().map(|period| period / 4), last: Mutex::new(None) }
     }
 
     /// The engine's loop has turned.

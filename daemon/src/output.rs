@@ -18,18 +18,10 @@ pub fn read(data: &Path, run: &Run, wish: &LogWish) -> Result<LogPage, ServiceEr
         Some("stderr") => Some(FrameKind::Stderr),
         Some("note") => Some(FrameKind::Note),
         Some(other) => {
-            return Err(ServiceError::field(
-                "stream",
-                format!("{other:?} is not one of stdout, stderr, note"),
-            ));
+            return Err(ServiceError::field("stream", format!("{other:?} is not one of stdout, stderr, note")));
         }
     };
-    let mut page = LogPage {
-        chunks: Vec::new(),
-        next_offset: wish.offset,
-        dropped_bytes: 0,
-        complete: false,
-    };
+    let mut page = LogPage { chunks: Vec::new(), next_offset: wish.offset, dropped_bytes: 0, complete: false };
     let path = data.join(sloth_core::machine::output_path(run.id, run.queued_at));
     let mut reader = match OutputReader::open(&path) {
         Ok(reader) => reader,
@@ -40,11 +32,7 @@ pub fn read(data: &Path, run: &Run, wish: &LogWish) -> Result<LogPage, ServiceEr
         reader.seek(wish.offset);
     }
     let mut budget = wish.bytes_max;
-    let mut tail = wish.tail.map(|lines| Tail {
-        lines,
-        chunks: VecDeque::new(),
-        count: 0,
-    });
+    let mut tail = wish.tail.map(|lines| Tail { lines, chunks: VecDeque::new(), count: 0 });
     while budget > 0 || tail.is_some() {
         let entry = match reader.next_entry() {
             Ok(Some(entry)) => entry,
@@ -86,10 +74,7 @@ pub fn read(data: &Path, run: &Run, wish: &LogWish) -> Result<LogPage, ServiceEr
 }
 
 fn failed(error: &OutputError) -> ServiceError {
-    ServiceError::new(
-        sloth_api::ErrorCode::StorageUnavailable,
-        format!("the output cannot be read: {error}"),
-    )
+    ServiceError::new(sloth_api::ErrorCode::StorageUnavailable, format!("the output cannot be read: {error}"))
 }
 
 fn chunk(frame: Frame, offset: u64) -> Option<LogChunk> {
@@ -103,21 +88,11 @@ fn chunk(frame: Frame, offset: u64) -> Option<LogChunk> {
         Ok(text) => (text, None),
         Err(error) => {
             let bytes = error.into_bytes();
-            (
-                String::from_utf8_lossy(&bytes).into_owned(),
-                Some(STANDARD.encode(&bytes)),
-            )
+            (String::from_utf8_lossy(&bytes).into_owned(), Some(STANDARD.encode(&bytes)))
         }
     };
     let timestamp = frame.at.rfc3339();
-    Some(LogChunk {
-        offset,
-        attempt: frame.attempt,
-        stream: stream.to_owned(),
-        timestamp,
-        text,
-        bytes,
-    })
+    Some(LogChunk { offset, attempt: frame.attempt, stream: stream.to_owned(), timestamp, text, bytes })
 }
 
 /// The last lines, with no more memory than they need.
@@ -168,11 +143,7 @@ mod tests {
     use super::*;
 
     fn tail(lines: usize, texts: &[&str]) -> String {
-        let mut tail = Tail {
-            lines,
-            chunks: VecDeque::new(),
-            count: 0,
-        };
+        let mut tail = Tail { lines, chunks: VecDeque::new(), count: 0 };
         for text in texts {
             let chunk = LogChunk {
                 offset: 0,

@@ -38,12 +38,7 @@ impl RealPorts {
             }
         };
         let runtime = tokio::runtime::Handle::current();
-        let ports = RealPorts {
-            store,
-            orders,
-            runtime,
-            watchdog: Watchdog::from_environment(),
-        };
+        let ports = RealPorts { store, orders, runtime, watchdog: Watchdog::from_environment() };
         (Arc::new(ports), carry)
     }
 }
@@ -69,8 +64,7 @@ impl Ports for RealPorts {
     }
 
     fn commit(&self, records: Vec<Record>, done: Box<dyn FnOnce(Result<(), StoreError>) + Send>) {
-        self.store
-            .submit(records, move |result| done(result.map(|_| ()).map_err(store_error)));
+        self.store.submit(records, move |result| done(result.map(|_| ()).map_err(store_error)));
     }
 
     fn load_due(

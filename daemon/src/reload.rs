@@ -35,10 +35,7 @@ pub fn check_schedules(places: &Places) -> Vec<String> {
 /// Who owns declarative schedules: the user that the daemon runs as.
 pub fn daemon_user() -> (Uid, String) {
     let uid = nix::unistd::geteuid();
-    let name = nix::unistd::User::from_uid(uid)
-        .ok()
-        .flatten()
-        .map_or_else(|| format!("uid {uid}"), |user| user.name);
+    let name = nix::unistd::User::from_uid(uid).ok().flatten().map_or_else(|| format!("uid {uid}"), |user| user.name);
     (Uid(uid.as_raw()), name)
 }
 
@@ -66,7 +63,7 @@ pub async fn reload(service: &Service, machine: &Arc<Machine>, level: &Level) ->
     if let Some(settings) = settings {
         let mut live = machine.live.write().unwrap_or_else(|e| e.into_inner());
         let (old, new) = (live.merged.list(), merged.list());
-        let differs = |key: &&crate::settings::Key| {
+        let differs = |key: &&crate::setting_keys::Key| {
             let value = |list: &[sloth_api::Setting]| list.iter().find(|s| s.key == key.name).map(|s| s.value.clone());
             value(&old) != value(&new)
         };
@@ -75,20 +72,11 @@ pub async fn reload(service: &Service, machine: &Arc<Machine>, level: &Level) ->
         live.settings = settings;
         live.merged = merged;
     }
-    let max_running = machine
-        .live
-        .read()
-        .unwrap_or_else(|e| e.into_inner())
-        .settings
-        .max_running;
+    let max_running = machine.live.read().unwrap_or_else(|e| e.into_inner()).settings.max_running;
     service.engine().configure(max_running).await;
     let report = apply_schedules(service, &machine.places).await?;
     let mut schedules = Map::new();
-    for (word, names) in [
-        ("created", &report.created),
-        ("updated", &report.updated),
-        ("deleted", &report.deleted),
-    ] {
+    for (word, names) in [("created", &report.created), ("updated", &report.updated), ("deleted", &report.deleted)] {
         schedules.insert(word.to_owned(), json!(names));
     }
     schedules.insert("unchanged".to_owned(), Value::from(report.unchanged));
@@ -105,9 +93,5 @@ pub async fn reload(service: &Service, machine: &Arc<Machine>, level: &Level) ->
             notify::status(&format!("reload: {} problems, first: {first}", problems.len()));
         }
     }
-    Ok(ReloadReply {
-        changed,
-        schedules,
-        problems,
-    })
+    Ok(ReloadReply { changed, schedules, problems })
 }

@@ -33,10 +33,7 @@ pub fn run(arguments: &Arguments, source: &str) -> ExitCode {
 
 /// Restores; the message says what was done and how to undo it.
 pub fn restore(places: &Places, source: &str) -> Result<String, String> {
-    let configured = Merged::read(places)
-        .validate()
-        .ok()
-        .and_then(|settings| settings.backup_dir);
+    let configured = Merged::read(places).validate().ok().and_then(|settings| settings.backup_dir);
     let dir = configured.unwrap_or_else(|| places.data.join("backups"));
     let restored = sloth_store::restore(&places.database(), &Backups::at(&dir), source, clock::now())
         .map_err(|error| error.to_string())?;

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 use sloth_api::Setting;
-use sloth_core::units;
 use toml::Value;
+
+use crate::setting_checks::{Check, DAY};
+pub use crate::setting_keys::KEYS;
 
 use crate::arguments::Arguments;
 use crate::places::Places;
@@ -49,83 +51,6 @@ pub struct Settings {
     pub backup_dir: Option<PathBuf>,
 }
 
-/// A key: its name, its default as TOML, what it is.
-pub struct Key {
-    /// `scheduler.max_running`.
-    pub name: &'static str,
-    /// TOML text; empty: not set.
-    pub default: &'static str,
-    /// One sentence.
-    pub about: &'static str,
-}
-
-const fn key(name: &'static str, default: &'static str, about: &'static str) -> Key {
-    Key { name, default, about }
-}
-
-/// Every key there is, in the order of the reference.
-pub const KEYS: &[Key] = &[
-    key(
-        "log.level",
-        "\"info\"",
-        "What is logged: error, warn, info, debug or trace. Also by reload.",
-    ),
-    key(
-        "log.target",
-        "\"auto\"",
-        "Where to: journal, stderr, or auto (journal under systemd). Needs a restart.",
-    ),
-    key(
-        "socket.path",
-        "",
-        "Path of the socket. Default: /run/slothd/slothd.sock, or slothd.sock below --root. Needs a restart.",
-    ),
-    key(
-        "socket.mode",
-        "",
-        "Mode of the socket, octal text. Default: \"0660\" for the system, \"0600\" else. Needs a restart.",
-    ),
-    key(
-        "socket.group",
-        "",
-        "Group of the socket. Default: sloth for the system where it exists. Needs a restart.",
-    ),
-    key(
-        "scheduler.max_running",
-        "2000",
-        "How many runs may have a process at once; further ones wait.",
-    ),
-    key(
-        "scheduler.horizon",
-        "\"10s\"",
-        "How far ahead due instants are claimed, 3s to 5m. Needs a restart.",
-    ),
-    key(
-        "scheduler.catch_up_spread",
-        "\"60s\"",
-        "Missed runs that are made up start spread over at most this time. Needs a restart.",
-    ),
-    key(
-        "security.admin_groups",
-        "[\"root\"]",
-        "Members of these groups may do everything.",
-    ),
-    key(
-        "security.audit_retention",
-        "\"365d\"",
-        "How long the audit trail is kept.",
-    ),
-    key("events.retention", "\"30d\"", "How long events are kept."),
-    key("events.max_rows", "5000000", "How many events are kept at most."),
-    key("backup.every", "\"24h\"", "How often a backup is made; 0 for never."),
-    key("backup.keep", "7", "How many of these backups are kept."),
-    key(
-        "backup.dir",
-        "",
-        "Where backups are. Default: backups below the data directory. Needs a restart.",
-    ),
-];
-
 /// Merged fragments: each key with its value and where it comes from.
 #[derive(Clone, Debug, Default)]
 pub struct Merged {
@@ -157,22 +82,15 @@ impl Merged {
         match text.parse::<toml::Table>() {
             Ok(table) => self.table("", &table, &path.display().to_string()),
             Err(error) => {
-                let line = error
-                    .span()
-                    .map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-                self.problems
-                    .push(format!("{}:{line}: {}", path.display(), error.message()));
+                let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+                self.problems.push(format!("{}:{line}: {}", path.display(), error.message()));
             }
         }
     }
 
     fn table(&mut self, prefix: &str, table: &toml::Table, origin: &str) {
         for (name, value) in table {
-            let name = if prefix.is_empty() {
-                name.clone()
-            } else {
-                format!("{prefix}.{name}")
-            };
+            let name = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
             match value {
                 Value::Table(inner) => self.table(&name, inner, origin),
                 value if KEYS.iter().any(|key| key.name == name) => {
@@ -195,24 +113,17 @@ impl Merged {
                 self.problems.push(format!("{origin}: there is no key {name}"));
                 continue;
             }
-            let parsed = format!("v = {text}")
-                .parse::<toml::Table>()
-                .ok()
-                .and_then(|mut table| table.remove("v"));
-            self.values
-                .insert(name, (parsed.unwrap_or(Value::String(text)), origin));
+            let parsed = format!("v = {text}").parse::<toml::Table>().ok().and_then(|mut table| table.remove("v"));
+            self.values.insert(name, (parsed.unwrap_or(Value::String(text)), origin));
         }
     }
 
-    fn get(&self, name: &str) -> (Option<Value>, String) {
+    pub(crate) fn get(&self, name: &str) -> (Option<Value>, String) {
         if let Some((value, origin)) = self.values.get(name) {
             return (Some(value.clone()), origin.clone());
         }
         let default = KEYS.iter().find(|key| key.name == name).map_or("", |key| key.default);
-        let parsed = format!("v = {default}")
-            .parse::<toml::Table>()
-            .ok()
-            .and_then(|mut table| table.remove("v"));
+        let parsed = format!("v = {default}").parse::<toml::Table>().ok().and_then(|mut table| table.remove("v"));
         (parsed, "default".to_owned())
     }
 
@@ -221,25 +132,15 @@ impl Merged {
         KEYS.iter()
             .map(|key| {
                 let (value, origin) = self.get(key.name);
-                let value = value
-                    .and_then(|value| serde_json::to_value(value).ok())
-                    .unwrap_or(Json::Null);
-                Setting {
-                    key: key.name.to_owned(),
-                    value,
-                    origin,
-                    description: key.about.to_owned(),
-                }
+                let value = value.and_then(|value| serde_json::to_value(value).ok()).unwrap_or(Json::Null);
+                Setting { key: key.name.to_owned(), value, origin, description: key.about.to_owned() }
             })
             .collect()
     }
 
     /// Checks everything.
     pub fn validate(&self) -> Result<Settings, Vec<String>> {
-        let mut check = Check {
-            merged: self,
-            problems: self.problems.clone(),
-        };
+        let mut check = Check { merged: self, problems: self.problems.clone() };
         let settings = Settings {
             log_level: check.word("log.level", &["error", "warn", "info", "debug", "trace"]),
             log_target: check.word("log.target", &["auto", "journal", "stderr"]),
@@ -257,102 +158,7 @@ impl Merged {
             backup_keep: check.number("backup.keep", 1, 10_000) as usize,
             backup_dir: check.path("backup.dir"),
         };
-        if check.problems.is_empty() {
-            Ok(settings)
-        } else {
-            Err(check.problems)
-        }
-    }
-}
-
-const DAY: Duration = Duration::from_secs(86_400);
-
-struct Check<'a> {
-    merged: &'a Merged,
-    problems: Vec<String>,
-}
-
-impl Check<'_> {
-    fn read<T>(&mut self, name: &str, parse: impl FnOnce(&Value) -> Result<T, String>) -> Option<T> {
-        let (value, origin) = self.merged.get(name);
-        match parse(&value?) {
-            Ok(value) => Some(value),
-            Err(problem) => {
-                self.problems.push(format!("{origin}: {name}: {problem}"));
-                None
-            }
-        }
-    }
-
-    fn text(&mut self, name: &str) -> Option<String> {
-        self.read(name, |value| {
-            value
-                .as_str()
-                .map(str::to_owned)
-                .ok_or_else(|| format!("{value} is no text"))
-        })
-    }
-
-    fn word(&mut self, name: &str, all: &[&str]) -> String {
-        let word = self.read(name, |value| match value.as_str() {
-            Some(word) if all.contains(&word) => Ok(word.to_owned()),
-            _ => Err(format!("{value} is not one of {}", all.join(", "))),
-        });
-        word.unwrap_or_default()
-    }
-
-    fn words(&mut self, name: &str) -> Vec<String> {
-        let words = self.read(name, |value| {
-            let list = value.as_array().ok_or_else(|| format!("{value} is no list of texts"))?;
-            let words: Option<Vec<String>> = list.iter().map(|word| word.as_str().map(str::to_owned)).collect();
-            words.ok_or_else(|| format!("{value} is no list of texts"))
-        });
-        words.unwrap_or_default()
-    }
-
-    fn path(&mut self, name: &str) -> Option<PathBuf> {
-        self.read(name, |value| match value.as_str() {
-            Some(path) if path.starts_with('/') => Ok(PathBuf::from(path)),
-            _ => Err(format!("{value} is no absolute path")),
-        })
-    }
-
-    fn mode(&mut self, name: &str) -> Option<u32> {
-        self.read(name, |value| {
-            match value.as_str().and_then(|text| u32::from_str_radix(text, 8).ok()) {
-                Some(mode) if mode <= 0o777 => Ok(mode),
-                _ => Err(format!("{value} is no octal mode such as \"0660\"")),
-            }
-        })
-    }
-
-    fn number(&mut self, name: &str, min: u64, max: u64) -> u64 {
-        let number = self.read(name, |value| {
-            match value.as_integer().and_then(|n| u64::try_from(n).ok()) {
-                Some(n) if (min..=max).contains(&n) => Ok(n),
-                _ => Err(format!("{value} is no whole number between {min} and {max}")),
-            }
-        });
-        number.unwrap_or_default()
-    }
-
-    fn span(&mut self, name: &str, min: Duration, max: Duration) -> Duration {
-        let span = self.read(name, |value| {
-            let text = match value {
-                Value::String(text) => text.clone(),
-                Value::Integer(n) => n.to_string(),
-                other => return Err(format!("{other} is no duration such as \"90s\"")),
-            };
-            let span = units::parse_duration(&text).map_err(|error| error.to_string())?;
-            match (min..=max).contains(&span) {
-                true => Ok(span),
-                false => {
-                    let (min, max) = (units::format_duration(min), units::format_duration(max));
-                    Err(format!("{text} is not between {min} and {max}"))
-                }
-            }
-        });
-        span.unwrap_or_default()
+        if check.problems.is_empty() { Ok(settings) } else { Err(check.problems) }
     }
 }
 
@@ -373,26 +179,6 @@ pub fn toml_files(dir: &Path) -> Result<Vec<PathBuf>, String> {
     }
     files.sort();
     Ok(files)
-}
-
-/// The reference: every key with its default, commented out.
-#[cfg(test)]
-fn reference() -> String {
-    let mut text = "# Configuration of slothd. Every key is shown with its default; `slothctl config show --origin` tells what is in force.\n\
-                    # Files of conf.d come after this one, then the environment (SLOTHD_SCHEDULER__MAX_RUNNING=100).\n\
-                    # `slothd check-config` prints every problem.\n"
-        .to_owned();
-    let mut section = "";
-    for key in KEYS {
-        let (table, name) = key.name.split_once('.').unwrap_or(("", key.name));
-        if table != section {
-            text.push_str(&format!("\n[{table}]\n"));
-            section = table;
-        }
-        let default = if key.default.is_empty() { "…" } else { key.default };
-        text.push_str(&format!("# {}\n# {name} = {default}\n", key.about));
-    }
-    text
 }
 
 /// `slothd check-config`.
@@ -436,14 +222,10 @@ mod tests {
 
     #[test]
     fn all_problems_are_told_at_once_with_file_and_key() {
-        let problems = merged("[scheduler]\nmax_running = 0\nhorizon = \"soon\"\nspeed = 9\n")
-            .validate()
-            .expect_err("wrong");
+        let problems =
+            merged("[scheduler]\nmax_running = 0\nhorizon = \"soon\"\nspeed = 9\n").validate().expect_err("wrong");
         assert_eq!(problems.len(), 3, "{problems:?}");
-        assert!(
-            problems.iter().all(|p| p.starts_with("test.toml: scheduler.")),
-            "{problems:?}"
-        );
+        assert!(problems.iter().all(|p| p.starts_with("test.toml: scheduler.")), "{problems:?}");
     }
 
     #[test]
@@ -451,15 +233,5 @@ mod tests {
         let mut merged = merged("[scheduler]\nmax_running = 5\n");
         merged.environment([("SLOTHD_SCHEDULER__MAX_RUNNING".to_owned(), "7".to_owned())].into_iter());
         assert_eq!(merged.validate().expect("valid").max_running, 7);
-    }
-
-    #[test]
-    fn the_reference_in_etc_is_current() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../etc/slothd.toml");
-        if std::env::var_os("SLOTH_BLESS").is_some() {
-            fs::write(path, reference()).expect("writable");
-        }
-        let stored = fs::read_to_string(path).unwrap_or_default();
-        assert_eq!(stored, reference(), "run with SLOTH_BLESS=1 to write {path}");
     }
 }

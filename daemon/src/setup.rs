@@ -54,9 +54,7 @@ pub fn bind(places: &Places, settings: &Settings) -> Result<(UnixListener, PathB
     if let Some(group) = socket_group(places, settings)? {
         chown(&fresh, None, Some(group.gid)).map_err(|error| failed("cannot set its group", &error))?;
     }
-    let mode = settings
-        .socket_mode
-        .unwrap_or(if places.system { 0o660 } else { 0o600 });
+    let mode = settings.socket_mode.unwrap_or(if places.system { 0o660 } else { 0o600 });
     fs::set_permissions(&fresh, Permissions::from_mode(mode)).map_err(|error| failed("cannot set its mode", &error))?;
     fs::rename(&fresh, &path).map_err(|error| failed("cannot rename", &error))?;
     Ok((listener, path))
@@ -65,9 +63,7 @@ pub fn bind(places: &Places, settings: &Settings) -> Result<(UnixListener, PathB
 fn socket_group(places: &Places, settings: &Settings) -> Result<Option<Group>, String> {
     let find = |name: &str| Group::from_name(name).ok().flatten();
     match &settings.socket_group {
-        Some(name) => find(name)
-            .map(Some)
-            .ok_or_else(|| format!("socket.group: there is no group {name:?}")),
+        Some(name) => find(name).map(Some).ok_or_else(|| format!("socket.group: there is no group {name:?}")),
         None if places.system => Ok(find("sloth")),
         None => Ok(None),
     }
@@ -75,19 +71,13 @@ fn socket_group(places: &Places, settings: &Settings) -> Result<Option<Group>, S
 
 /// The supervisor's program: beside this one, or where packages put it.
 pub fn exec_program() -> PathBuf {
-    let beside = std::env::current_exe()
-        .ok()
-        .and_then(|exe| Some(exe.parent()?.join("sloth-exec")));
-    beside
-        .filter(|path| path.exists())
-        .unwrap_or_else(|| "/usr/libexec/slothd/sloth-exec".into())
+    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("sloth-exec")));
+    beside.filter(|path| path.exists()).unwrap_or_else(|| "/usr/libexec/slothd/sloth-exec".into())
 }
 
 /// `/proc/sys/kernel/random/boot_id`.
 pub fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map(|id| id.trim().to_owned())
-        .unwrap_or_default()
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
 }
 
 /// What the store holds, for the engine to go on with.
@@ -97,12 +87,7 @@ pub fn recovered(store: &Store, boot_id: &str) -> Result<Recovered, StoreError> 
         tracing::error!(SLOTH_RUN = %run.id, %problem, "an unfinished run cannot be continued");
     }
     let mut deleted = Vec::new();
-    for id in unfinished
-        .items
-        .iter()
-        .map(|open| open.run.schedule)
-        .collect::<BTreeSet<_>>()
-    {
+    for id in unfinished.items.iter().map(|open| open.run.schedule).collect::<BTreeSet<_>>() {
         if store.deleted_at(id)?.is_some() {
             deleted.push(id);
         }

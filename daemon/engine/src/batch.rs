@@ -21,42 +21,20 @@ pub(crate) enum Purpose {
     /// The machine's own: it is written sooner or later, before anything after it.
     Machine,
     /// A run that was asked for; when it cannot be written it never was. Its orders wait for the commit.
-    Run {
-        run: Option<RunId>,
-        token: Token,
-        early: Vec<Early>,
-    },
+    Run { run: Option<RunId>, token: Token, early: Vec<Early> },
     /// A change of a schedule.
-    Edit {
-        id: ScheduleId,
-        success: Edit,
-        at: Moment,
-        reply: Reply<Moment>,
-    },
+    Edit { id: ScheduleId, success: Edit, at: Moment, reply: Reply<Moment> },
     /// Records for somebody.
-    Commit {
-        reply: Reply<()>,
-        quiesce: Option<Option<String>>,
-    },
+    Commit { reply: Reply<()>, quiesce: Option<Option<String>> },
 }
 
 impl Batch {
     pub(crate) fn machine(effects: Effects) -> Self {
-        Batch {
-            records: effects.records,
-            late: effects.late,
-            arms: effects.arms,
-            purpose: Purpose::Machine,
-        }
+        Batch { records: effects.records, late: effects.late, arms: effects.arms, purpose: Purpose::Machine }
     }
 
     pub(crate) fn records(records: Vec<Record>, purpose: Purpose) -> Self {
-        Batch {
-            records,
-            late: Vec::new(),
-            arms: Arms::default(),
-            purpose,
-        }
+        Batch { records, late: Vec::new(), arms: Arms::default(), purpose }
     }
 
     pub(crate) fn is_machine(&self) -> bool {

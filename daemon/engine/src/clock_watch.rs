@@ -84,9 +84,6 @@ mod tests {
     #[test]
     fn sleep_is_not_mistaken_for_a_set_clock() {
         let mut watch = ClockWatch::new(reading(1000, 10, 10));
-        assert_eq!(
-            watch.compare(reading(8200, 7210, 20)),
-            [ClockChange::Slept(Duration::from_secs(7190))]
-        );
+        assert_eq!(watch.compare(reading(8200, 7210, 20)), [ClockChange::Slept(Duration::from_secs(7190))]);
     }
 }

@@ -61,37 +61,14 @@ pub enum EditKind {
 
 pub(crate) enum Command {
     Edit(EditRequest, Reply<Moment>),
-    Run {
-        loaded: Box<Loaded>,
-        trigger: RunTrigger,
-        asked_by: String,
-        notes: Vec<Record>,
-        reply: Reply<Answer>,
-    },
-    Cancel {
-        run: RunId,
-        force: bool,
-        asked_by: String,
-        notes: Vec<Record>,
-        reply: Reply<Answer>,
-    },
-    Quiesce {
-        reason: Option<String>,
-        notes: Vec<Record>,
-        reply: Reply<()>,
-    },
-    Commit {
-        records: Vec<Record>,
-        reply: Reply<()>,
-    },
+    Run { loaded: Box<Loaded>, trigger: RunTrigger, asked_by: String, notes: Vec<Record>, reply: Reply<Answer> },
+    Cancel { run: RunId, force: bool, asked_by: String, notes: Vec<Record>, reply: Reply<Answer> },
+    Quiesce { reason: Option<String>, notes: Vec<Record>, reply: Reply<()> },
+    Commit { records: Vec<Record>, reply: Reply<()> },
     Refill,
     ZonesChanged,
-    Configure {
-        max_running: usize,
-    },
-    Stop {
-        reply: oneshot::Sender<()>,
-    },
+    Configure { max_running: usize },
+    Stop { reply: oneshot::Sender<()> },
 }
 
 impl<P: Ports> Engine<P> {
@@ -103,39 +80,18 @@ impl<P: Ports> Engine<P> {
             Command::Configure { max_running } => self.input(now, Input::Configured { max_running }),
             Command::Stop { reply } => self.stop(reply),
             Command::Edit(request, reply) => self.edit(now, request, reply),
-            Command::Run {
-                loaded,
-                trigger,
-                asked_by,
-                notes,
-                reply,
-            } => {
+            Command::Run { loaded, trigger, asked_by, notes, reply } => {
                 if let Some(error) = self.in_the_way() {
                     let _ = reply.send(Err(error));
                     return;
                 }
-                let batch = self.run_input(
-                    now,
-                    |token| Input::RunAsked {
-                        loaded,
-                        trigger,
-                        asked_by,
-                        token,
-                    },
-                    reply,
-                );
+                let batch = self.run_input(now, |token| Input::RunAsked { loaded, trigger, asked_by, token }, reply);
                 // A refusal changes nothing; the service records it.
                 if matches!(batch.purpose, Purpose::Run { run: Some(_), .. }) {
                     batch.records.extend(notes);
                 }
             }
-            Command::Cancel {
-                run,
-                force,
-                asked_by,
-                notes,
-                reply,
-            } => {
+            Command::Cancel { run, force, asked_by, notes, reply } => {
                 if !self.is_open(run) {
                     let _ = reply.send(Err(EngineError::Refused(Refusal::NotRunning)));
                     return;
@@ -172,8 +128,7 @@ impl<P: Ports> Engine<P> {
             return;
         }
         self.close_current();
-        self.pending
-            .push_back(Batch::records(records, Purpose::Commit { reply, quiesce }));
+        self.pending.push_back(Batch::records(records, Purpose::Commit { reply, quiesce }));
     }
 
     fn edit(&mut self, now: Moment, request: EditRequest, reply: Reply<Moment>) {
@@ -189,31 +144,14 @@ impl<P: Ports> Engine<P> {
         self.input(now, Input::EditBegun(id));
         let (mut records, success) = match request.kind {
             EditKind::Create(schedule) => self.created(now, *schedule),
-            EditKind::Change {
-                schedule,
-                new_trigger,
-                was,
-            } => self.changed(now, *schedule, new_trigger, *was),
-            EditKind::Delete(schedule) => (
-                vec![Record::ScheduleDeleted {
-                    schedule,
-                    at: now,
-                    epoch: self.epoch(),
-                }],
-                Edit::Deleted(now),
-            ),
+            EditKind::Change { schedule, new_trigger, was } => self.changed(now, *schedule, new_trigger, *was),
+            EditKind::Delete(schedule) => {
+                (vec![Record::ScheduleDeleted { schedule, at: now, epoch: self.epoch() }], Edit::Deleted(now))
+            }
         };
         records.extend(request.notes);
         self.close_current();
-        self.pending.push_back(Batch::records(
-            records,
-            Purpose::Edit {
-                id,
-                success,
-                at: now,
-                reply,
-            },
-        ));
+        self.pending.push_back(Batch::records(records, Purpose::Edit { id, success, at: now, reply }));
     }
 
     fn stamp(&self, schedule: &mut Schedule, now: Moment) {
@@ -230,12 +168,7 @@ impl<P: Ports> Engine<P> {
         let schedule = Arc::new(schedule);
         let mut records = vec![Record::ScheduleCreated(schedule.clone())];
         let stats = self.boot_counts_as_fired(&schedule, Stats::default(), &mut records);
-        let loaded = Loaded {
-            schedule,
-            mark: now,
-            next_due: Some(now),
-            stats,
-        };
+        let loaded = Loaded { schedule, mark: now, next_due: Some(now), stats };
         (records, Edit::Changed(Box::new(loaded)))
     }
 
@@ -258,10 +191,7 @@ impl<P: Ports> Engine<P> {
     fn boot_counts_as_fired(&self, schedule: &Schedule, mut stats: Stats, records: &mut Vec<Record>) -> Stats {
         if matches!(schedule.trigger, Trigger::Reboot) {
             stats.fired_boot = Some(self.config.boot_id.clone());
-            records.push(Record::ScheduleStats {
-                schedule: schedule.id,
-                stats: stats.clone(),
-            });
+            records.push(Record::ScheduleStats { schedule: schedule.id, stats: stats.clone() });
         }
         stats
     }

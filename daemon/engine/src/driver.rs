@@ -87,13 +87,7 @@ impl<P: Ports> Engine<P> {
             ports,
         };
         engine.input(reading.wall, Input::Recovered(Box::new(settings.recovered)));
-        (
-            engine,
-            Handle {
-                mailbox: sender,
-                published,
-            },
-        )
+        (engine, Handle { mailbox: sender, published })
     }
 
     /// Runs until [`Handle::stop`], or until the disk contradicts the memory.
@@ -163,11 +157,7 @@ impl<P: Ports> Engine<P> {
 
     fn deadline(&self) -> Moment {
         let idle = self.ports.read_clocks().wall + IDLE_MAX;
-        let machine = if self.stopping.is_some() {
-            None
-        } else {
-            self.machine.next_deadline()
-        };
+        let machine = if self.stopping.is_some() { None } else { self.machine.next_deadline() };
         [machine, self.retry_at].into_iter().flatten().fold(idle, Moment::min)
     }
 
@@ -183,9 +173,7 @@ impl<P: Ports> Engine<P> {
             match order {
                 Early::Prepare { launch, fire_at } => {
                     if let Some(fire_at) = fire_at {
-                        self.published
-                            .lateness
-                            .add(self.ports.read_clocks().wall.since(fire_at));
+                        self.published.lateness.add(self.ports.read_clocks().wall.since(fire_at));
                     }
                     self.ports.order(sloth_core::launch::Order::Prepare(launch));
                 }
@@ -255,14 +243,7 @@ impl<P: Ports> Engine<P> {
     fn refilled(&mut self, refilled: Refilled) {
         let now = self.now();
         match refilled {
-            Ok((loaded, complete, until)) => self.input(
-                now,
-                Input::Refilled {
-                    loaded,
-                    until,
-                    complete,
-                },
-            ),
+            Ok((loaded, complete, until)) => self.input(now, Input::Refilled { loaded, until, complete }),
             Err(error) => {
                 tracing::error!(%error, "the schedules that are due soon cannot be read");
                 self.input(now, Input::RefillFailed);

@@ -32,11 +32,7 @@ impl<P: Ports> Engine<P> {
         }
         self.flights += 1;
         let number = self.flights;
-        let mut flight = Flight {
-            number,
-            batches,
-            results: Default::default(),
-        };
+        let mut flight = Flight { number, batches, results: Default::default() };
         for (i, batch) in flight.batches.iter().enumerate() {
             if batch.records.is_empty() {
                 flight.results.insert(i, Ok(()));

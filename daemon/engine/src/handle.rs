@@ -79,14 +79,7 @@ impl Handle {
         notes: Vec<Record>,
     ) -> Result<Answer, EngineError> {
         let loaded = Box::new(loaded);
-        self.ask(|reply| Command::Run {
-            loaded,
-            trigger,
-            asked_by,
-            notes,
-            reply,
-        })
-        .await
+        self.ask(|reply| Command::Run { loaded, trigger, asked_by, notes, reply }).await
     }
 
     /// Ends a run.
@@ -97,14 +90,7 @@ impl Handle {
         asked_by: String,
         notes: Vec<Record>,
     ) -> Result<Answer, EngineError> {
-        self.ask(|reply| Command::Cancel {
-            run,
-            force,
-            asked_by,
-            notes,
-            reply,
-        })
-        .await
+        self.ask(|reply| Command::Cancel { run, force, asked_by, notes, reply }).await
     }
 
     /// Begins (with a reason) or ends maintenance.

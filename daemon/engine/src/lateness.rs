@@ -58,10 +58,7 @@ impl Lateness {
     /// The present state.
     pub fn snapshot(&self) -> LatenessSnapshot {
         let max = Duration::from_micros(self.max_us.load(Relaxed));
-        let mut snapshot = LatenessSnapshot {
-            max,
-            ..LatenessSnapshot::default()
-        };
+        let mut snapshot = LatenessSnapshot { max, ..LatenessSnapshot::default() };
         for (i, count) in self.counts.iter().enumerate() {
             let count = count.load(Relaxed);
             if count > 0 {

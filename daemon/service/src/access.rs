@@ -25,13 +25,7 @@ impl Caller {
     /// The caller behind peer credentials.
     pub fn from_peer(host: &dyn Host, uid: Uid, request_id: String) -> Self {
         let name = host.user_name(uid).unwrap_or_else(|| format!("uid {uid}"));
-        Caller {
-            uid,
-            name,
-            admin: host.is_admin(uid),
-            method: "socket",
-            request_id,
-        }
+        Caller { uid, name, admin: host.is_admin(uid), method: "socket", request_id }
     }
 
     /// As the run record says it.
@@ -53,11 +47,7 @@ pub struct Action {
 
 impl Action {
     pub(crate) fn new(action: &'static str, object: &'static str, id: impl Into<String>) -> Self {
-        Action {
-            action,
-            object,
-            id: id.into(),
-        }
+        Action { action, object, id: id.into() }
     }
 }
 
@@ -73,14 +63,7 @@ impl Service {
         let denied = error.code == ErrorCode::Denied;
         let result = if denied { "denied" } else { "error" };
         let reason = Some(format!("{}: {}", error.code.as_str(), error.message));
-        let mut records = vec![Record::Audit(Box::new(entry(
-            now,
-            caller,
-            action,
-            result,
-            reason,
-            Vec::new(),
-        )))];
+        let mut records = vec![Record::Audit(Box::new(entry(now, caller, action, result, reason, Vec::new())))];
         if denied {
             let message = format!("{} may not {} {}", caller.name, action.action, action.id);
             let data = vec![
@@ -89,14 +72,7 @@ impl Service {
                 ("resource", Value::Text(action.id.clone())),
                 ("reason", Value::Text(error.message.clone())),
             ];
-            records.push(self.event(
-                now,
-                "security.permission_denied",
-                Severity::Warning,
-                message,
-                caller,
-                data,
-            ));
+            records.push(self.event(now, "security.permission_denied", Severity::Warning, message, caller, data));
         }
         if let Err(problem) = self.engine.commit(records).await {
             tracing::warn!(%problem, user = caller.name, action = action.action, "a refusal could not be recorded");
@@ -120,10 +96,7 @@ impl Service {
         if caller.admin || caller.uid == owner {
             return Ok(());
         }
-        let message = format!(
-            "{} of another user's {} needs an administrator",
-            action.action, action.object
-        );
+        let message = format!("{} of another user's {} needs an administrator", action.action, action.object);
         let error = ServiceError::new(ErrorCode::Denied, message)
             .hint("ask its owner, root, or a member of security.admin_groups")
             .with("permission", action.action);
@@ -142,17 +115,7 @@ impl Service {
     ) -> Record {
         let id = EventId::v7(at, self.host.random());
         let user = Some(caller.name.clone());
-        Record::Event(Box::new(Event {
-            id,
-            kind,
-            severity,
-            message,
-            run: None,
-            task: None,
-            user,
-            at,
-            data,
-        }))
+        Record::Event(Box::new(Event { id, kind, severity, message, run: None, task: None, user, at, data }))
     }
 }
 

@@ -32,9 +32,7 @@ impl Service {
     ) -> Result<AuditReport, ServiceError> {
         let local = zone(&*self.host, None)?;
         let now = self.host.now();
-        let since = since.map_or(Ok(Moment::MIN), |text| {
-            parse_time("since", text, &local, now, Span::Ago)
-        })?;
+        let since = since.map_or(Ok(Moment::MIN), |text| parse_time("since", text, &local, now, Span::Ago))?;
         let one = match name {
             Some(name) => Some(self.find(caller, name, "schedule:read").await?),
             None => None,
@@ -47,10 +45,7 @@ impl Service {
             match one {
                 Some(loaded) => audit_one(&store, &loaded, since, upto, &mut report)?,
                 None => {
-                    let mut filter = ScheduleFilter {
-                        owner,
-                        ..ScheduleFilter::default()
-                    };
+                    let mut filter = ScheduleFilter { owner, ..ScheduleFilter::default() };
                     loop {
                         let list = store.schedules(&filter, 1000)?;
                         for loaded in &list.items {
@@ -74,14 +69,7 @@ impl Service {
 }
 
 fn empty() -> AuditReport {
-    AuditReport {
-        clean: true,
-        schedules: 0,
-        instants: 0,
-        rows: 0,
-        folded: 0,
-        differences: Vec::new(),
-    }
+    AuditReport { clean: true, schedules: 0, instants: 0, rows: 0, folded: 0, differences: Vec::new() }
 }
 
 fn differ(report: &mut AuditReport, schedule: &str, due_at: Moment, kind: &str, message: String) {
@@ -111,21 +99,10 @@ fn audit_one(
         to: summary.last_due,
         count: summary.run + summary.coalesced + summary.skipped,
     });
-    let scope = Scope {
-        since,
-        upto,
-        undecided: schedule.jitter + UNDECIDED,
-    };
+    let scope = Scope { since, upto, undecided: schedule.jitter + UNDECIDED };
     let mut trouble = None;
-    let rows = Rows {
-        store,
-        schedule,
-        scope,
-        page: Vec::new().into_iter(),
-        after: None,
-        over: false,
-        trouble: &mut trouble,
-    };
+    let rows =
+        Rows { store, schedule, scope, page: Vec::new().into_iter(), after: None, over: false, trouble: &mut trouble };
     let found = audit(&history, &epochs, folded, rows, scope);
     if let Some(error) = trouble {
         return Err(error);
@@ -168,11 +145,7 @@ impl Iterator for Rows<'_> {
             if let Some(row) = self.page.next() {
                 self.after = Some((row.occurrence.due_at, row.occurrence.epoch));
                 let kind = RowKind::of(row.decision.as_ref());
-                return Some(Row {
-                    due_at: row.occurrence.due_at,
-                    epoch: row.occurrence.epoch,
-                    kind,
-                });
+                return Some(Row { due_at: row.occurrence.due_at, epoch: row.occurrence.epoch, kind });
             }
             if self.over {
                 return None;

@@ -26,9 +26,7 @@ impl Service {
         let next = match next {
             Some(loaded) => {
                 let trigger = self.present_trigger(&loaded.schedule)?;
-                trigger
-                    .next_after(&loaded.schedule.zone, now)
-                    .map(|due| (due, loaded.schedule.name.clone()))
+                trigger.next_after(&loaded.schedule.zone, now).map(|due| (due, loaded.schedule.name.clone()))
             }
             None => None,
         };
@@ -83,11 +81,7 @@ impl Service {
                 p50_ms: ms(lateness.quantile(0.5)),
                 p99_ms: ms(lateness.quantile(0.99)),
                 max_ms: ms(lateness.max),
-                buckets: lateness
-                    .buckets
-                    .iter()
-                    .map(|(bound, count)| (ms(*bound), *count))
-                    .collect(),
+                buckets: lateness.buckets.iter().map(|(bound, count)| (ms(*bound), *count)).collect(),
             },
             skipped,
             rss_bytes,
@@ -97,11 +91,7 @@ impl Service {
     /// Who the caller is here.
     pub fn whoami(&self, caller: &Caller) -> WhoamiView {
         let role = if caller.admin { "admin" } else { "user" };
-        WhoamiView {
-            uid: caller.uid.0,
-            user: caller.name.clone(),
-            role: role.to_owned(),
-        }
+        WhoamiView { uid: caller.uid.0, user: caller.name.clone(), role: role.to_owned() }
     }
 
     /// Maintenance: nothing fires, instants are recorded as skipped, what runs goes on.
@@ -109,25 +99,11 @@ impl Service {
         let action = Action::new("schedule:admin", "daemon", "pause-all");
         self.require_admin(caller, action.clone()).await?;
         let reason = request.reason.unwrap_or_else(|| format!("by {}", caller.name));
-        let data = vec![
-            ("component", Value::Text("scheduler".to_owned())),
-            ("reason", Value::Text(reason.clone())),
-        ];
+        let data = vec![("component", Value::Text("scheduler".to_owned())), ("reason", Value::Text(reason.clone()))];
         let message = format!("maintenance begins: {reason}");
-        let event = self.event(
-            self.host.now(),
-            "system.warning",
-            Severity::Warning,
-            message,
-            caller,
-            data,
-        );
-        self.engine
-            .quiesce(Some(reason), vec![event, self.audit_ok(caller, &action, Vec::new())])
-            .await?;
-        Ok(SwitchReply {
-            change: "quiesced".to_owned(),
-        })
+        let event = self.event(self.host.now(), "system.warning", Severity::Warning, message, caller, data);
+        self.engine.quiesce(Some(reason), vec![event, self.audit_ok(caller, &action, Vec::new())]).await?;
+        Ok(SwitchReply { change: "quiesced".to_owned() })
     }
 
     /// Ends maintenance.
@@ -135,25 +111,18 @@ impl Service {
         let action = Action::new("schedule:admin", "daemon", "resume-all");
         self.require_admin(caller, action.clone()).await?;
         if self.store.meta("quiesced")?.is_none() {
-            return Ok(SwitchReply {
-                change: "unchanged".to_owned(),
-            });
+            return Ok(SwitchReply { change: "unchanged".to_owned() });
         }
         let data = vec![("component", Value::Text("scheduler".to_owned()))];
         let message = "maintenance ends".to_owned();
         let event = self.event(self.host.now(), "system.warning", Severity::Info, message, caller, data);
-        self.engine
-            .quiesce(None, vec![event, self.audit_ok(caller, &action, Vec::new())])
-            .await?;
-        Ok(SwitchReply {
-            change: "resumed".to_owned(),
-        })
+        self.engine.quiesce(None, vec![event, self.audit_ok(caller, &action, Vec::new())]).await?;
+        Ok(SwitchReply { change: "resumed".to_owned() })
     }
 
     /// Effective settings.
     pub async fn settings(&self, caller: &Caller) -> Result<Vec<Setting>, ServiceError> {
-        self.require_admin(caller, Action::new("config:read", "config", "*"))
-            .await?;
+        self.require_admin(caller, Action::new("config:read", "config", "*")).await?;
         Ok(self.host.settings())
     }
 
@@ -161,9 +130,7 @@ impl Service {
     pub async fn reload(&self, caller: &Caller) -> Result<ReloadReply, ServiceError> {
         let action = Action::new("daemon:reload", "daemon", "config");
         self.require_admin(caller, action.clone()).await?;
-        self.engine
-            .commit(vec![self.audit_ok(caller, &action, Vec::new())])
-            .await?;
+        self.engine.commit(vec![self.audit_ok(caller, &action, Vec::new())]).await?;
         self.host.reload().await
     }
 
@@ -171,12 +138,7 @@ impl Service {
     pub async fn note_reload(&self, changed: &[String], problems: &[String]) {
         let data = vec![
             ("changes", Value::Text(changed.join(", "))),
-            (
-                "error",
-                problems
-                    .first()
-                    .map_or(Value::Null, |problem| Value::Text(problem.clone())),
-            ),
+            ("error", problems.first().map_or(Value::Null, |problem| Value::Text(problem.clone()))),
         ];
         let (severity, message) = match problems.len() {
             0 => (Severity::Info, "configuration read again".to_owned()),

@@ -22,12 +22,7 @@ pub struct ServiceError {
 impl ServiceError {
     /// A refusal.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        ServiceError {
-            code,
-            message: message.into(),
-            hint: None,
-            details: Box::default(),
-        }
+        ServiceError { code, message: message.into(), hint: None, details: Box::default() }
     }
 
     /// A wrong field.
@@ -42,11 +37,7 @@ impl ServiceError {
 
     /// Something that will exist one day.
     pub fn not_supported(what: impl std::fmt::Display, hint: &str) -> Self {
-        Self::new(
-            ErrorCode::NotSupported,
-            format!("{what} is not available in this version of slothd"),
-        )
-        .hint(hint)
+        Self::new(ErrorCode::NotSupported, format!("{what} is not available in this version of slothd")).hint(hint)
     }
 
     /// Adds what to do next.
@@ -67,9 +58,7 @@ impl ServiceError {
     pub(crate) fn trigger(field: &str, error: &TriggerError) -> Self {
         let part = error.field.map_or(String::new(), |part| format!("{part}: "));
         let problem = format!("{part}{:?} at column {}: {}", error.text, error.column, error.problem);
-        let mut refusal = Self::field(field, problem)
-            .hint(error.hint.clone())
-            .with("column", error.column);
+        let mut refusal = Self::field(field, problem).hint(error.hint.clone()).with("column", error.column);
         if let Some(part) = error.field {
             refusal = refusal.with("part", part);
         }
@@ -128,10 +117,7 @@ impl From<EngineError> for ServiceError {
                     }
                     _ => None,
                 };
-                ServiceError {
-                    hint: hint.map(str::to_owned),
-                    ..ServiceError::new(code, message)
-                }
+                ServiceError { hint: hint.map(str::to_owned), ..ServiceError::new(code, message) }
             }
         }
     }
@@ -139,12 +125,11 @@ impl From<EngineError> for ServiceError {
 
 fn refused(refusal: &Refusal) -> ServiceError {
     match refusal {
-        Refusal::Overlap { by } => ServiceError::new(
-            ErrorCode::OverlapForbidden,
-            format!("run {by} of this schedule has not ended"),
-        )
-        .hint("wait for it (slothctl runs wait), cancel it, or set overlap to queue, replace or allow")
-        .with("run_id", by.to_string()),
+        Refusal::Overlap { by } => {
+            ServiceError::new(ErrorCode::OverlapForbidden, format!("run {by} of this schedule has not ended"))
+                .hint("wait for it (slothctl runs wait), cancel it, or set overlap to queue, replace or allow")
+                .with("run_id", by.to_string())
+        }
         Refusal::QueueFull { waiting } => ServiceError::new(
             ErrorCode::QueueFull,
             format!("{waiting} runs of this schedule are waiting (queue_limit)"),

@@ -29,9 +29,7 @@ impl Service {
             let until = until.map_or("somebody enables it".to_owned(), |until| local(until, zone));
             says.push(format!("It is paused until {until}: {reason}."));
         }
-        let at = at
-            .map(|text| parse_time("at", text, zone, now, Span::Ago))
-            .transpose()?;
+        let at = at.map(|text| parse_time("at", text, zone, now, Span::Ago)).transpose()?;
         let row = match at {
             Some(at) => self.row_near(&schedule, at)?,
             None => self.last_row(&schedule, now)?,
@@ -50,52 +48,24 @@ impl Service {
             None => "There is no next instant.".to_owned(),
         });
         let occurrence = row.as_ref().map(|row| self.occurrence_view(&loaded, row)).transpose()?;
-        let at = row
-            .as_ref()
-            .map(|row| row.occurrence.due_at)
-            .or(at)
-            .map(Moment::rfc3339);
-        Ok(Explanation {
-            schedule: schedule.name.clone(),
-            at,
-            sentences: says,
-            occurrence,
-        })
+        let at = row.as_ref().map(|row| row.occurrence.due_at).or(at).map(Moment::rfc3339);
+        Ok(Explanation { schedule: schedule.name.clone(), at, sentences: says, occurrence })
     }
 
     fn what_it_is(&self, loaded: &Loaded) -> String {
         let s = &loaded.schedule;
-        let zone = s
-            .timezone
-            .clone()
-            .unwrap_or_else(|| "the zone of the system".to_owned());
-        format!(
-            "{} of {} runs {} ({}, {zone}).",
-            s.name,
-            s.owner_name,
-            s.trigger.describe(),
-            s.trigger_text
-        )
+        let zone = s.timezone.clone().unwrap_or_else(|| "the zone of the system".to_owned());
+        format!("{} of {} runs {} ({}, {zone}).", s.name, s.owner_name, s.trigger.describe(), s.trigger_text)
     }
 
     fn row_near(&self, schedule: &Schedule, at: Moment) -> Result<Option<OccurrenceRow>, ServiceError> {
-        let filter = OccurrenceFilter {
-            since: Some(at - NEAR),
-            until: Some(at + NEAR),
-            ..OccurrenceFilter::default()
-        };
+        let filter = OccurrenceFilter { since: Some(at - NEAR), until: Some(at + NEAR), ..OccurrenceFilter::default() };
         let rows = self.store.occurrences(schedule.id, &filter, 1000)?;
-        Ok(rows
-            .into_iter()
-            .min_by_key(|row| (row.occurrence.due_at.micros() - at.micros()).abs()))
+        Ok(rows.into_iter().min_by_key(|row| (row.occurrence.due_at.micros() - at.micros()).abs()))
     }
 
     fn last_row(&self, schedule: &Schedule, now: Moment) -> Result<Option<OccurrenceRow>, ServiceError> {
-        let filter = OccurrenceFilter {
-            until: Some(now),
-            newest_first: true,
-            ..OccurrenceFilter::default()
-        };
+        let filter = OccurrenceFilter { until: Some(now), newest_first: true, ..OccurrenceFilter::default() };
         Ok(self.store.occurrences(schedule.id, &filter, 1)?.into_iter().next())
     }
 
@@ -109,11 +79,7 @@ impl Service {
                 ..
             })
         );
-        says.push(if asked {
-            format!("A run was asked for at {when}.")
-        } else {
-            format!("It was due at {when}.")
-        });
+        says.push(if asked { format!("A run was asked for at {when}.") } else { format!("It was due at {when}.") });
         if let Some(note) = remark(&schedule.trigger, &schedule.zone, due).filter(|_| !asked) {
             says.push(format!("About that time: {note}."));
         }
@@ -131,9 +97,7 @@ impl Service {
                 }
             }
             Some(Decision::Coalesced { run }) => {
-                says.push(format!(
-                    "It was missed, and run {run} of a later instant answers it (catch_up = latest)."
-                ));
+                says.push(format!("It was missed, and run {run} of a later instant answers it (catch_up = latest)."));
             }
             Some(Decision::Skipped(skip)) => says.push(say_skip(schedule, skip)),
         }
@@ -150,10 +114,7 @@ impl Service {
         let s = &loaded.schedule;
         let when = local(at, &s.zone);
         if at < s.created_at {
-            says.push(format!(
-                "At {when} it did not exist: it was added at {}.",
-                local(s.created_at, &s.zone)
-            ));
+            says.push(format!("At {when} it did not exist: it was added at {}.", local(s.created_at, &s.zone)));
             return Ok(());
         }
         let summary = self.store.summary(s.id)?;
@@ -185,21 +146,11 @@ impl Service {
 }
 
 fn say_run(run: &Run, zone: &TimeZone) -> String {
-    let late = run
-        .started_at
-        .map(|start| Duration::from_micros((start.micros() - run.due_at.micros()).max(0).unsigned_abs()));
-    let started = late.map_or(String::new(), |late| {
-        format!("started {} after its time, ", short(late))
-    });
-    let took = run
-        .started_at
-        .zip(run.ended_at)
-        .map(|(start, end)| short(end.since(start)));
-    let attempts = if run.attempts > 1 {
-        format!(" after {} attempts", run.attempts)
-    } else {
-        String::new()
-    };
+    let late =
+        run.started_at.map(|start| Duration::from_micros((start.micros() - run.due_at.micros()).max(0).unsigned_abs()));
+    let started = late.map_or(String::new(), |late| format!("started {} after its time, ", short(late)));
+    let took = run.started_at.zip(run.ended_at).map(|(start, end)| short(end.since(start)));
+    let attempts = if run.attempts > 1 { format!(" after {} attempts", run.attempts) } else { String::new() };
     match run.status {
         RunStatus::Queued if run.retry_at.is_some() => {
             "It waits for its own time, so that not everything starts at once.".to_owned()
@@ -208,32 +159,22 @@ fn say_run(run: &Run, zone: &TimeZone) -> String {
         RunStatus::Starting => "It is being started.".to_owned(),
         RunStatus::Running if run.retry_at.is_some() => {
             let why = run.message.clone().unwrap_or_default();
-            format!("Attempt {} failed ({why}); the next one begins at {}.", run.attempts, local(run.retry_at.unwrap_or_default(), zone))
+            format!(
+                "Attempt {} failed ({why}); the next one begins at {}.",
+                run.attempts,
+                local(run.retry_at.unwrap_or_default(), zone)
+            )
         }
-        RunStatus::Running => format!(
-            "It {started}and runs as process {}.",
-            run.process.as_ref().map_or(0, |p| p.pid)
-        ),
+        RunStatus::Running => format!("It {started}and runs as process {}.", run.process.as_ref().map_or(0, |p| p.pid)),
         RunStatus::Completed => format!("It {started}succeeded in {}{attempts}.", took.unwrap_or_default()),
         RunStatus::Failed => {
-            let why = run
-                .message
-                .clone()
-                .or(run.reason.map(|r| r.as_str().to_owned()))
-                .unwrap_or_default();
-            format!(
-                "It {started}failed in {}{attempts}: {why}.",
-                took.unwrap_or_else(|| "no time".to_owned())
-            )
+            let why = run.message.clone().or(run.reason.map(|r| r.as_str().to_owned())).unwrap_or_default();
+            format!("It {started}failed in {}{attempts}: {why}.", took.unwrap_or_else(|| "no time".to_owned()))
         }
         RunStatus::Cancelled => {
             let why = match run.reason {
                 Some(Reason::Superseded) => "a newer run took its place (overlap = replace)".to_owned(),
-                _ => run
-                    .message
-                    .clone()
-                    .or(run.reason.map(|r| r.as_str().to_owned()))
-                    .unwrap_or_default(),
+                _ => run.message.clone().or(run.reason.map(|r| r.as_str().to_owned())).unwrap_or_default(),
             };
             format!("It was cancelled: {why}.")
         }
@@ -270,9 +211,8 @@ fn say_skip(schedule: &Schedule, skip: &Skip) -> String {
             units::format_duration(schedule.catch_up_window)
         ),
         Skip::Quiesced => "It was skipped because slothd was in maintenance (pause-all).".to_owned(),
-        Skip::Limit => format!(
-            "It was skipped because {} runs were waiting already (queue_limit).",
-            schedule.queue_limit
-        ),
+        Skip::Limit => {
+            format!("It was skipped because {} runs were waiting already (queue_limit).", schedule.queue_limit)
+        }
     }
 }

@@ -34,17 +34,15 @@ fn toml_value(value: &Value) -> Option<String> {
     match value {
         Value::Null => None,
         Value::Bool(value) => Some(value.to_string()),
-        Value::Number(number) if number.is_u64() => number
-            .as_u64()
-            .filter(|n| i64::try_from(*n).is_ok())
-            .map(|n| n.to_string()),
+        Value::Number(number) if number.is_u64() => {
+            number.as_u64().filter(|n| i64::try_from(*n).is_ok()).map(|n| n.to_string())
+        }
         Value::Number(number) if number.is_i64() => Some(number.to_string()),
         Value::Number(number) => number.as_f64().map(|number| format!("{number:?}")),
         Value::String(text) => Some(toml_string(text)),
-        Value::Array(items) => Some(format!(
-            "[{}]",
-            items.iter().filter_map(toml_value).collect::<Vec<_>>().join(", ")
-        )),
+        Value::Array(items) => {
+            Some(format!("[{}]", items.iter().filter_map(toml_value).collect::<Vec<_>>().join(", ")))
+        }
         Value::Object(fields) => Some(toml_table(fields)),
     }
 }
@@ -58,10 +56,7 @@ fn toml_table(fields: &Map<String, Value>) -> String {
 }
 
 fn toml_key(name: &str) -> String {
-    let bare = !name.is_empty()
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     if bare { name.to_owned() } else { toml_string(name) }
 }
 
@@ -95,17 +90,10 @@ pub fn to_crontab(schedules: &[(String, ScheduleSpec)]) -> String {
         match crontab_line(spec) {
             Ok(line) => {
                 let lost = lost_in_crontab(spec);
-                let remark = if lost.is_empty() {
-                    String::new()
-                } else {
-                    format!("; cron has no {}", lost.join(", "))
-                };
+                let remark = if lost.is_empty() { String::new() } else { format!("; cron has no {}", lost.join(", ")) };
                 let paused = spec.enabled == Some(false);
                 let (state, sign) = if paused { (" (paused)", "#") } else { ("", "") };
-                lines.push((
-                    spec.timezone.as_deref(),
-                    format!("# {name}{state}{remark}\n{sign}{line}\n"),
-                ));
+                lines.push((spec.timezone.as_deref(), format!("# {name}{state}{remark}\n{sign}{line}\n")));
             }
             Err(reason) => {
                 let _ = writeln!(refused, "# {name}: not expressible in a crontab: {reason}");
@@ -146,11 +134,7 @@ fn crontab_line(spec: &ScheduleSpec) -> Result<String, String> {
             return refuse("its user is no login name");
         }
     }
-    if spec
-        .timezone
-        .as_deref()
-        .is_some_and(|zone| !crate::import::words::is_zone(zone))
-    {
+    if spec.timezone.as_deref().is_some_and(|zone| !crate::import::words::is_zone(zone)) {
         return refuse("its time zone has no IANA name");
     }
     let command = command(spec)?;
@@ -180,10 +164,7 @@ fn command(spec: &ScheduleSpec) -> Result<String, String> {
         return Err("a variable has a name that the shell cannot set".to_owned());
     }
     if !env.is_empty() {
-        let assignments: Vec<String> = env
-            .iter()
-            .map(|(name, value)| format!("{name}={}", quote(value)))
-            .collect();
+        let assignments: Vec<String> = env.iter().map(|(name, value)| format!("{name}={}", quote(value))).collect();
         let _ = write!(text, "export {} && ", assignments.join(" "));
     }
     match (&spec.command, &spec.shell) {
@@ -250,14 +231,8 @@ fn lost_in_crontab(spec: &ScheduleSpec) -> Vec<&'static str> {
     let fields = [
         ("user (put the line into that user's crontab)", spec.user.is_some()),
         ("group", spec.group.is_some()),
-        (
-            "overlap",
-            spec.overlap.as_deref().is_some_and(|overlap| overlap != "allow"),
-        ),
-        (
-            "catch_up",
-            spec.catch_up.as_deref().is_some_and(|policy| policy != "none"),
-        ),
+        ("overlap", spec.overlap.as_deref().is_some_and(|overlap| overlap != "allow")),
+        ("catch_up", spec.catch_up.as_deref().is_some_and(|policy| policy != "none")),
         ("start_deadline", spec.start_deadline.is_some()),
         ("jitter", spec.jitter.is_some()),
         ("timeout", spec.timeout.is_some()),
@@ -266,14 +241,7 @@ fn lost_in_crontab(spec: &ScheduleSpec) -> Vec<&'static str> {
         ("success_codes", spec.success_codes.is_some()),
         ("pause_after_failures", spec.pause_after_failures.is_some()),
         ("after", spec.after.is_some()),
-        (
-            "sandbox",
-            spec.sandbox.as_deref().is_some_and(|sandbox| sandbox != "none"),
-        ),
+        ("sandbox", spec.sandbox.as_deref().is_some_and(|sandbox| sandbox != "none")),
     ];
-    fields
-        .into_iter()
-        .filter(|(_, is_lost)| *is_lost)
-        .map(|(name, _)| name)
-        .collect()
+    fields.into_iter().filter(|(_, is_lost)| *is_lost).map(|(name, _)| name).collect()
 }

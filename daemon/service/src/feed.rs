@@ -67,25 +67,17 @@ impl Service {
         let now = self.host.now();
         let local = zone(&*self.host, None)?;
         let time = |field, text: &Option<String>| {
-            text.as_deref()
-                .map(|text| parse_time(field, text, &local, now, Span::Ago))
-                .transpose()
+            text.as_deref().map(|text| parse_time(field, text, &local, now, Span::Ago)).transpose()
         };
         let run: Option<RunId> = match &query.run {
             Some(id) => Some(self.find_run(caller, id, "event:read").await?.id),
             None => None,
         };
         for kind in &query.types {
-            let good = kind
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._*?[]".contains(&b));
+            let good = kind.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._*?[]".contains(&b));
             if !good || kind.is_empty() || kind.len() > 100 {
-                return Err(
-                    ServiceError::field("type", format!("{kind:?} is no event type or glob")).hint(format!(
-                        "types are for example {}; globs run.*, *.failed",
-                        TYPES[..3].join(", ")
-                    )),
-                );
+                return Err(ServiceError::field("type", format!("{kind:?} is no event type or glob"))
+                    .hint(format!("types are for example {}; globs run.*, *.failed", TYPES[..3].join(", "))));
             }
         }
         Ok(EventFilter {
@@ -103,18 +95,15 @@ impl Service {
     pub async fn events(&self, caller: &Caller, query: &EventQuery) -> Result<Page<Event>, ServiceError> {
         let filter = self.event_filter(caller, query).await?;
         let from = match (&query.cursor, query.after) {
-            (Some(cursor), _) => cursor
-                .parse()
-                .map_err(|_| ServiceError::field("cursor", "is not one that slothd gave out"))?,
+            (Some(cursor), _) => {
+                cursor.parse().map_err(|_| ServiceError::field("cursor", "is not one that slothd gave out"))?
+            }
             (None, after) => after.unwrap_or(0),
         };
         let page = self.store.events(from, &filter, query.limit.clamp(1, 1000))?;
         let full = page.items.len() >= query.limit.clamp(1, 1000) as usize;
         let items = page.items.into_iter().map(event_view).collect();
-        Ok(Page {
-            items,
-            next_cursor: (full && page.next != 0).then(|| page.next.to_string()),
-        })
+        Ok(Page { items, next_cursor: (full && page.next != 0).then(|| page.next.to_string()) })
     }
 
     /// One event, by id or sequence number.
@@ -129,11 +118,7 @@ impl Service {
             _ => return Err(missing().hint("an id (UUID) or a sequence number")),
         };
         if !caller.admin {
-            let mut query = EventQuery {
-                after: Some(row.seq - 1),
-                limit: 1,
-                ..EventQuery::default()
-            };
+            let mut query = EventQuery { after: Some(row.seq - 1), limit: 1, ..EventQuery::default() };
             query.types = vec![row.kind.clone()];
             let visible = self.events(caller, &query).await?.items;
             if visible.first().is_none_or(|event| event.seq != row.seq) {
@@ -152,21 +137,17 @@ impl Service {
         since: Option<&str>,
         (limit, cursor): (u32, Option<&str>),
     ) -> Result<Page<AuditEntry>, ServiceError> {
-        self.require_admin(caller, Action::new("audit:read", "audit", "*"))
-            .await?;
+        self.require_admin(caller, Action::new("audit:read", "audit", "*")).await?;
         let local = zone(&*self.host, None)?;
         let now = self.host.now();
         let uid = |name: &str| -> Result<Uid, ServiceError> {
-            self.host
-                .user_id(name)
-                .ok_or_else(|| ServiceError::field("user", format!("there is no user {name:?}")))
+            self.host.user_id(name).ok_or_else(|| ServiceError::field("user", format!("there is no user {name:?}")))
         };
         let filter = AuditFilter {
             before: match cursor {
-                Some(text) => Some(
-                    text.parse()
-                        .map_err(|_| ServiceError::field("cursor", "is not one that slothd gave out"))?,
-                ),
+                Some(text) => {
+                    Some(text.parse().map_err(|_| ServiceError::field("cursor", "is not one that slothd gave out"))?)
+                }
                 None => None,
             },
             uid: user.map(uid).transpose()?,
@@ -174,11 +155,11 @@ impl Service {
             object_id: None,
             result: match result.as_deref() {
                 None | Some("ok" | "denied" | "error") => result,
-                Some(other) => return Err(ServiceError::field("result", format!("{other:?} is not one of ok, denied, error"))),
+                Some(other) => {
+                    return Err(ServiceError::field("result", format!("{other:?} is not one of ok, denied, error")));
+                }
             },
-            since: since
-                .map(|text| parse_time("since", text, &local, now, Span::Ago))
-                .transpose()?,
+            since: since.map(|text| parse_time("since", text, &local, now, Span::Ago)).transpose()?,
         };
         let page = self.store.audit(&filter, limit.clamp(1, 1000))?;
         let items = page.items.into_iter().map(|row| AuditEntry {
@@ -195,10 +176,7 @@ impl Service {
             request_id: row.request_id,
             details: serde_json::from_str(&row.details).unwrap_or(serde_json::Value::Null),
         });
-        Ok(Page {
-            items: items.collect(),
-            next_cursor: page.next.map(|seq| seq.to_string()),
-        })
+        Ok(Page { items: items.collect(), next_cursor: page.next.map(|seq| seq.to_string()) })
     }
 }
 
@@ -208,9 +186,8 @@ fn read_severity(word: &str) -> Result<Severity, ServiceError> {
         "warning" => Ok(Severity::Warning),
         "error" => Ok(Severity::Error),
         "critical" => Ok(Severity::Critical),
-        other => Err(ServiceError::field(
-            "severity",
-            format!("{other:?} is not one of info, warning, error, critical"),
-        )),
+        other => {
+            Err(ServiceError::field("severity", format!("{other:?} is not one of info, warning, error, critical")))
+        }
     }
 }

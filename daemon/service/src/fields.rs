@@ -13,10 +13,12 @@ use sloth_core::{
 };
 
 use crate::time_text::{Span, parse_time};
+use crate::values::{
+    BACKOFFS, CATCH_UPS, CONDITIONS, JITTER_MODES, OVERLAPS, TEXT_MAX, choice, duration, no_nul, plain, positive,
+    range, size,
+};
 use crate::{ServiceError, Surroundings};
 
-/// Longest command line, shell text or standard input, bytes.
-const TEXT_MAX: usize = 128 * 1024;
 /// Largest number of tags, variables or followed schedules.
 const LIST_MAX: usize = 256;
 
@@ -42,10 +44,8 @@ pub fn check_name(name: &str) -> Result<(), ServiceError> {
     if first && rest && name.len() <= 64 {
         return Ok(());
     }
-    Err(
-        ServiceError::field("name", format!("{name:?} is no name of a schedule"))
-            .hint("1 to 64 letters, digits, '.', '_' or '-'; the first is a letter or digit"),
-    )
+    Err(ServiceError::field("name", format!("{name:?} is no name of a schedule"))
+        .hint("1 to 64 letters, digits, '.', '_' or '-'; the first is a letter or digit"))
 }
 
 /// Makes a schedule of its first revision; the engine stamps its times.
@@ -54,21 +54,12 @@ pub fn build(host: &dyn Surroundings, whose: Whose, spec: &ScheduleSpec) -> Resu
     let now = host.now();
     let zone = zone(host, spec.timezone.as_deref())?;
     let (trigger, trigger_text) = trigger(spec, &zone, now)?;
-    let (user, group) = (
-        spec.user.clone().unwrap_or_else(|| whose.owner_name.clone()),
-        spec.group.clone(),
-    );
+    let (user, group) = (spec.user.clone().unwrap_or_else(|| whose.owner_name.clone()), spec.group.clone());
     if host.user_id(&user).is_none() {
-        return Err(ServiceError::field(
-            "user",
-            format!("there is no user {user:?} on this host"),
-        ));
+        return Err(ServiceError::field("user", format!("there is no user {user:?} on this host")));
     }
     if let Some(group) = group.as_deref().filter(|group| !host.group_exists(group)) {
-        return Err(ServiceError::field(
-            "group",
-            format!("there is no group {group:?} on this host"),
-        ));
+        return Err(ServiceError::field("group", format!("there is no group {group:?} on this host")));
     }
     Ok(Schedule {
         id: whose.id,
@@ -93,10 +84,7 @@ pub fn build(host: &dyn Surroundings, whose: Whose, spec: &ScheduleSpec) -> Resu
         stdin: spec.stdin.clone().map(|text| no_nul("stdin", text)).transpose()?,
         enabled: match spec.enabled {
             None | Some(true) => Enabled::Yes,
-            Some(false) => Enabled::Paused {
-                reason: "added with enabled = false".to_owned(),
-                until: None,
-            },
+            Some(false) => Enabled::Paused { reason: "added with enabled = false".to_owned(), until: None },
         },
         overlap: choice("overlap", spec.overlap.as_deref(), OVERLAPS, Overlap::Skip)?,
         queue_limit: range("queue_limit", spec.queue_limit, 1, 10_000, 100)?,
@@ -109,12 +97,7 @@ pub fn build(host: &dyn Surroundings, whose: Whose, spec: &ScheduleSpec) -> Resu
             .unwrap_or(Duration::from_secs(86_400)),
         start_deadline: positive("start_deadline", spec.start_deadline.as_ref())?,
         jitter: duration("jitter", spec.jitter.as_ref())?.unwrap_or_default(),
-        jitter_mode: choice(
-            "jitter_mode",
-            spec.jitter_mode.as_deref(),
-            JITTER_MODES,
-            JitterMode::Instant,
-        )?,
+        jitter_mode: choice("jitter_mode", spec.jitter_mode.as_deref(), JITTER_MODES, JitterMode::Instant)?,
         timeout: positive("timeout", spec.timeout.as_ref())?,
         kill_grace: duration("kill_grace", spec.kill_grace.as_ref())?.unwrap_or(Duration::from_secs(10)),
         retries: retries(spec)?,
@@ -135,60 +118,11 @@ pub fn build(host: &dyn Surroundings, whose: Whose, spec: &ScheduleSpec) -> Resu
     })
 }
 
-pub(crate) const OVERLAPS: &[(&str, Overlap)] = &[
-    ("skip", Overlap::Skip),
-    ("queue", Overlap::Queue),
-    ("queue_all", Overlap::QueueAll),
-    ("replace", Overlap::Replace),
-    ("allow", Overlap::Allow),
-];
-pub(crate) const CATCH_UPS: &[(&str, CatchUp)] = &[
-    ("none", CatchUp::None),
-    ("latest", CatchUp::Latest),
-    ("all", CatchUp::All),
-];
-pub(crate) const JITTER_MODES: &[(&str, JitterMode)] = &[("instant", JitterMode::Instant), ("host", JitterMode::Host)];
-pub(crate) const BACKOFFS: &[(&str, Backoff)] = &[
-    ("fixed", Backoff::Fixed),
-    ("linear", Backoff::Linear),
-    ("exponential", Backoff::Exponential),
-];
-pub(crate) const CONDITIONS: &[(&str, AfterCondition)] = &[
-    ("success", AfterCondition::Success),
-    ("failure", AfterCondition::Failure),
-    ("any", AfterCondition::Any),
-];
-
-fn choice<T: Copy>(field: &str, text: Option<&str>, all: &[(&str, T)], default: T) -> Result<T, ServiceError> {
-    let Some(text) = text else { return Ok(default) };
-    all.iter()
-        .find(|(word, _)| *word == text)
-        .map(|(_, value)| *value)
-        .ok_or_else(|| {
-            let words: Vec<&str> = all.iter().map(|(word, _)| *word).collect();
-            ServiceError::field(field, format!("{text:?} is not one of {}", words.join(", ")))
-        })
-}
-
-fn range(field: &str, value: Option<u32>, min: u32, max: u32, default: u32) -> Result<u32, ServiceError> {
-    match value {
-        None => Ok(default),
-        Some(value) if (min..=max).contains(&value) => Ok(value),
-        Some(value) => Err(ServiceError::field(
-            field,
-            format!("{value} is not between {min} and {max}"),
-        )),
-    }
-}
-
 pub(crate) fn zone(host: &dyn Surroundings, name: Option<&str>) -> Result<TimeZone, ServiceError> {
     host.zone(name).ok_or_else(|| {
         let name = name.unwrap_or("of the system");
-        ServiceError::field(
-            "timezone",
-            format!("there is no time zone {name:?} in the zone data of this host"),
-        )
-        .hint("use an IANA name such as Europe/Lisbon; they come with the package tzdata")
+        ServiceError::field("timezone", format!("there is no time zone {name:?} in the zone data of this host"))
+            .hint("use an IANA name such as Europe/Lisbon; they come with the package tzdata")
     })
 }
 
@@ -214,10 +148,7 @@ fn trigger(spec: &ScheduleSpec, zone: &TimeZone, now: Moment) -> Result<(Trigger
 
 fn action(spec: &ScheduleSpec) -> Result<Action, ServiceError> {
     if spec.workflow.is_some() {
-        return Err(ServiceError::not_supported(
-            "a workflow as action",
-            "use command or shell",
-        ));
+        return Err(ServiceError::not_supported("a workflow as action", "use command or shell"));
     }
     if spec.http.is_some() {
         return Err(ServiceError::not_supported("an http action", "use command with curl"));
@@ -226,16 +157,10 @@ fn action(spec: &ScheduleSpec) -> Result<Action, ServiceError> {
         return Err(ServiceError::not_supported("the field exclude", "leave it out"));
     }
     if spec.notify.is_some() {
-        return Err(ServiceError::not_supported(
-            "the field notify",
-            "leave it out; events tail shows failures",
-        ));
+        return Err(ServiceError::not_supported("the field notify", "leave it out; events tail shows failures"));
     }
     match (&spec.command, &spec.shell) {
-        (Some(_), Some(_)) => Err(ServiceError::field(
-            "shell",
-            "goes without command: a schedule has one action",
-        )),
+        (Some(_), Some(_)) => Err(ServiceError::field("shell", "goes without command: a schedule has one action")),
         (None, None) => Err(ServiceError::field("command", "is missing")
             .hint("command = [\"/usr/local/bin/backup\"], or shell = \"…\"")),
         (None, Some(text)) if text.trim().is_empty() => Err(ServiceError::field("shell", "is empty")),
@@ -245,38 +170,11 @@ fn action(spec: &ScheduleSpec) -> Result<Action, ServiceError> {
                 return Err(ServiceError::field("command", "is empty"));
             }
             if argv.iter().map(String::len).sum::<usize>() > TEXT_MAX {
-                return Err(ServiceError::field(
-                    "command",
-                    format!("is longer than {TEXT_MAX} bytes"),
-                ));
+                return Err(ServiceError::field("command", format!("is longer than {TEXT_MAX} bytes")));
             }
             let argv: Result<_, _> = argv.iter().map(|arg| no_nul("command", arg.clone())).collect();
             Ok(Action::Command(argv?))
         }
-    }
-}
-
-fn no_nul(field: &str, text: String) -> Result<String, ServiceError> {
-    if text.len() > TEXT_MAX {
-        return Err(ServiceError::field(field, format!("is longer than {TEXT_MAX} bytes")));
-    }
-    match text.find('\0') {
-        None => Ok(text),
-        Some(at) => Err(ServiceError::field(field, format!("holds a NUL byte at position {at}"))),
-    }
-}
-
-/// Text for people on one line.
-fn plain(field: &str, text: String, max: usize) -> Result<String, ServiceError> {
-    if text.len() > max {
-        return Err(ServiceError::field(field, format!("is longer than {max} bytes")));
-    }
-    match text.chars().find(|c| c.is_control()) {
-        None => Ok(text),
-        Some(c) => Err(ServiceError::field(
-            field,
-            format!("holds the control character {}", c.escape_default()),
-        )),
     }
 }
 
@@ -291,10 +189,7 @@ fn cwd(spec: &ScheduleSpec) -> Result<Option<PathBuf>, ServiceError> {
 fn env(spec: &ScheduleSpec) -> Result<BTreeMap<String, String>, ServiceError> {
     let env = spec.env.clone().unwrap_or_default();
     if env.len() > LIST_MAX {
-        return Err(ServiceError::field(
-            "env",
-            format!("holds more than {LIST_MAX} variables"),
-        ));
+        return Err(ServiceError::field("env", format!("holds more than {LIST_MAX} variables")));
     }
     for (name, value) in &env {
         let good = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && !name.is_empty();
@@ -302,10 +197,7 @@ fn env(spec: &ScheduleSpec) -> Result<BTreeMap<String, String>, ServiceError> {
             return Err(ServiceError::field("env", format!("{name:?} is no name of a variable")));
         }
         if name.starts_with("SLOTH_") {
-            return Err(ServiceError::field(
-                "env",
-                format!("{name}: names that begin with SLOTH_ are set by slothd"),
-            ));
+            return Err(ServiceError::field("env", format!("{name}: names that begin with SLOTH_ are set by slothd")));
         }
         no_nul("env", value.clone())?;
     }
@@ -316,31 +208,7 @@ fn umask(spec: &ScheduleSpec) -> Result<u32, ServiceError> {
     let Some(text) = &spec.umask else { return Ok(0o022) };
     match u32::from_str_radix(text.trim_start_matches("0o"), 8) {
         Ok(mask) if mask <= 0o777 && text.bytes().all(|b| b != b'+') => Ok(mask),
-        _ => Err(ServiceError::field(
-            "umask",
-            format!("{text:?} is no octal mask between 000 and 777"),
-        )),
-    }
-}
-
-pub(crate) fn duration(field: &str, value: Option<&Quantity>) -> Result<Option<Duration>, ServiceError> {
-    let Some(value) = value else { return Ok(None) };
-    let text = match value {
-        Quantity::Text(text) => text.clone(),
-        Quantity::Whole(n) => n.to_string(),
-        Quantity::Fraction(f) => f.to_string(),
-    };
-    units::parse_duration(&text)
-        .map(Some)
-        .map_err(|error| ServiceError::field(field, error).hint("a duration such as 90s, 5m or 1h30m"))
-}
-
-fn positive(field: &str, value: Option<&Quantity>) -> Result<Option<Duration>, ServiceError> {
-    match duration(field, value)? {
-        Some(Duration::ZERO) => {
-            Err(ServiceError::field(field, "must be more than 0").hint("leave it out for no limit"))
-        }
-        other => Ok(other),
+        _ => Err(ServiceError::field("umask", format!("{text:?} is no octal mask between 000 and 777"))),
     }
 }
 
@@ -348,20 +216,14 @@ fn retries(spec: &ScheduleSpec) -> Result<Retries, ServiceError> {
     let table = match &spec.retries {
         None => return Ok(Retries::default()),
         Some(RetriesSpec::Max(max)) => {
-            return Ok(Retries {
-                max: range("retries", Some(*max), 0, 1000, 0)?,
-                ..Retries::default()
-            });
+            return Ok(Retries { max: range("retries", Some(*max), 0, 1000, 0)?, ..Retries::default() });
         }
         Some(RetriesSpec::Full(table)) => table,
     };
     let default = Retries::default();
     let jitter = table.jitter.unwrap_or(0.0);
     if !(0.0..=1.0).contains(&jitter) {
-        return Err(ServiceError::field(
-            "retries.jitter",
-            format!("{jitter} is not between 0 and 1"),
-        ));
+        return Err(ServiceError::field("retries.jitter", format!("{jitter} is not between 0 and 1")));
     }
     Ok(Retries {
         max: range("retries.max", table.max, 0, 1000, 0)?,
@@ -370,15 +232,6 @@ fn retries(spec: &ScheduleSpec) -> Result<Retries, ServiceError> {
         max_delay: duration("retries.max_delay", table.max_delay.as_ref())?.unwrap_or(default.max_delay),
         jitter,
     })
-}
-
-pub(crate) fn size(field: &str, value: &Quantity) -> Result<u64, ServiceError> {
-    match value {
-        Quantity::Whole(bytes) => Ok(*bytes),
-        Quantity::Text(text) => units::parse_size(text)
-            .map_err(|error| ServiceError::field(field, error).hint("a size such as 512Ki, 256Mi or 1G")),
-        Quantity::Fraction(f) => Err(ServiceError::field(field, format!("{f} is no whole number of bytes"))),
-    }
 }
 
 fn limits(spec: Option<&LimitsSpec>) -> Result<Limits, ServiceError> {
@@ -391,30 +244,19 @@ fn limits(spec: Option<&LimitsSpec>) -> Result<Limits, ServiceError> {
         };
         units::parse_cpu(&text).map_err(|error| ServiceError::field("limits.cpu", error).hint("cores: 2, 0.5 or 500m"))
     };
-    let memory = spec
-        .memory
-        .as_ref()
-        .map(|value| size("limits.memory", value))
-        .transpose()?;
+    let memory = spec.memory.as_ref().map(|value| size("limits.memory", value)).transpose()?;
     if memory.is_some_and(|bytes| bytes < 1 << 20) {
-        return Err(ServiceError::field(
-            "limits.memory",
-            "is below 1Mi: no program could start",
-        ));
+        return Err(ServiceError::field("limits.memory", "is below 1Mi: no program could start"));
     }
     let bounds = |field: &str, value: Option<u64>, min: u64, max: u64| match value {
-        Some(value) if !(min..=max).contains(&value) => Err(ServiceError::field(
-            field,
-            format!("{value} is not between {min} and {max}"),
-        )),
+        Some(value) if !(min..=max).contains(&value) => {
+            Err(ServiceError::field(field, format!("{value} is not between {min} and {max}")))
+        }
         other => Ok(other),
     };
     bounds("limits.io_weight", spec.io_weight.map(u64::from), 1, 10_000)?;
     if let Some(nice) = spec.nice.filter(|nice| !(-20..=19).contains(nice)) {
-        return Err(ServiceError::field(
-            "limits.nice",
-            format!("{nice} is not between -20 and 19"),
-        ));
+        return Err(ServiceError::field("limits.nice", format!("{nice} is not between -20 and 19")));
     }
     Ok(Limits {
         cpu_millis: spec.cpu.as_ref().map(cpu).transpose()?,
@@ -440,10 +282,7 @@ fn success_codes(spec: &ScheduleSpec) -> Result<Vec<i32>, ServiceError> {
         return Ok(vec![0]);
     };
     if let Some(code) = codes.iter().find(|code| !(0..=255).contains(*code)) {
-        return Err(ServiceError::field(
-            "success_codes",
-            format!("{code} is not between 0 and 255"),
-        ));
+        return Err(ServiceError::field("success_codes", format!("{code} is not between 0 and 255")));
     }
     codes.sort_unstable();
     codes.dedup();
@@ -457,20 +296,11 @@ fn after(spec: &ScheduleSpec) -> Result<BTreeMap<String, AfterCondition>, Servic
     let mut all = BTreeMap::new();
     for (name, condition) in spec.after.iter().flatten() {
         let local = name.split_once('/').map_or(name.as_str(), |(_, name)| name);
-        check_name(local).map_err(|error| ServiceError {
-            message: format!("after: {}", error.message),
-            ..error
-        })?;
-        all.insert(
-            name.clone(),
-            choice("after", Some(condition), CONDITIONS, AfterCondition::Any)?,
-        );
+        check_name(local).map_err(|error| ServiceError { message: format!("after: {}", error.message), ..error })?;
+        all.insert(name.clone(), choice("after", Some(condition), CONDITIONS, AfterCondition::Any)?);
     }
     match all.len() > LIST_MAX {
-        true => Err(ServiceError::field(
-            "after",
-            format!("names more than {LIST_MAX} schedules"),
-        )),
+        true => Err(ServiceError::field("after", format!("names more than {LIST_MAX} schedules"))),
         false => Ok(all),
     }
 }
@@ -491,10 +321,7 @@ fn sandbox(spec: &ScheduleSpec) -> Result<Sandbox, ServiceError> {
             format_args!("the sandbox profile {profile:?} with the process executor"),
             "use sandbox = \"none\"",
         )),
-        Some(other) => Err(ServiceError::field(
-            "sandbox",
-            format!("{other:?} is no sandbox profile; there is: none"),
-        )),
+        Some(other) => Err(ServiceError::field("sandbox", format!("{other:?} is no sandbox profile; there is: none"))),
     }
 }
 
@@ -515,10 +342,7 @@ fn output_limit(spec: &ScheduleSpec) -> Result<u64, ServiceError> {
     let bytes = size("output_limit", value)?;
     match (4096..=10 << 30).contains(&bytes) {
         true => Ok(bytes),
-        false => Err(ServiceError::field(
-            "output_limit",
-            format!("{bytes} bytes are not between 4Ki and 10Gi"),
-        )),
+        false => Err(ServiceError::field("output_limit", format!("{bytes} bytes are not between 4Ki and 10Gi"))),
     }
 }
 

@@ -65,16 +65,12 @@ impl Service {
             for (name, spec) in specs {
                 if let Some(first) = seen.get(&name) {
                     let (path, first) = (file.path.display(), first.display());
-                    report.problems.push(format!(
-                        "{path}: [schedule.{name}] is also in {first}; the first one counts"
-                    ));
+                    report.problems.push(format!("{path}: [schedule.{name}] is also in {first}; the first one counts"));
                     continue;
                 }
                 seen.insert(name.clone(), file.path.clone());
                 if let Err(error) = self.apply_one(&caller, &name, &spec, file, &mut report).await {
-                    report
-                        .problems
-                        .push(format!("{}: [schedule.{name}] {error}", file.path.display()));
+                    report.problems.push(format!("{}: [schedule.{name}] {error}", file.path.display()));
                 }
             }
         }
@@ -100,9 +96,7 @@ impl Service {
     ) -> Result<(), ServiceError> {
         let existing = self.store.schedule_by_name(caller.uid, name)?;
         let whose = Whose {
-            id: existing
-                .as_ref()
-                .map_or_else(|| self.new_id(), |loaded| loaded.schedule.id),
+            id: existing.as_ref().map_or_else(|| self.new_id(), |loaded| loaded.schedule.id),
             owner: caller.uid,
             owner_name: caller.name.clone(),
             name: name.to_owned(),
@@ -123,12 +117,7 @@ impl Service {
             }
             Some(was) => {
                 let keep_state = spec.enabled.is_none();
-                match self
-                    .change(caller, was, schedule, keep_state, true)
-                    .await?
-                    .change
-                    .as_str()
-                {
+                match self.change(caller, was, schedule, keep_state, true).await?.change.as_str() {
                     "unchanged" => report.unchanged += 1,
                     _ => report.updated.push(name.to_owned()),
                 }
@@ -201,9 +190,6 @@ mod tests {
             text: "[schedule.a]\ntrigger = \"@daily\"\ntimeuot = 3\n".to_owned(),
         };
         let problem = parse(&file).expect_err("unknown field");
-        assert!(
-            problem.starts_with("/etc/x.toml:3:1: unknown field `timeuot`"),
-            "{problem}"
-        );
+        assert!(problem.starts_with("/etc/x.toml:3:1: unknown field `timeuot`"), "{problem}");
     }
 }

@@ -22,25 +22,16 @@ impl Service {
             return Err(ServiceError::field("sources", format!("are more than {SOURCES_MAX}")));
         }
         if let Some(user) = request.user.as_deref().filter(|user| *user != caller.name) {
-            self.require_admin(caller, Action::new("schedule:import", "schedule", format!("{user}/*")))
-                .await?;
+            self.require_admin(caller, Action::new("schedule:import", "schedule", format!("{user}/*"))).await?;
             if self.host.user_id(user).is_none() {
-                return Err(ServiceError::field(
-                    "user",
-                    format!("there is no user {user:?} on this host"),
-                ));
+                return Err(ServiceError::field("user", format!("there is no user {user:?} on this host")));
             }
         }
         let context = ImportContext {
             default_user: caller.name.clone(),
             local_zone: self.host.zone(None).and_then(|zone| zone.iana_name().map(str::to_owned)),
         };
-        let mut report = ImportReport {
-            lines: Vec::new(),
-            made: 0,
-            refused: 0,
-            dry_run: request.dry_run,
-        };
+        let mut report = ImportReport { lines: Vec::new(), made: 0, refused: 0, dry_run: request.dry_run };
         for planned in import(request, &context) {
             let mut line = planned.line;
             if let Some(made) = planned.made {

@@ -36,9 +36,7 @@ impl Service {
         let zone = &loaded.schedule.zone;
         let now = self.host.now();
         let time = |field, text: &Option<String>| {
-            text.as_deref()
-                .map(|text| parse_time(field, text, zone, now, Span::Ago))
-                .transpose()
+            text.as_deref().map(|text| parse_time(field, text, zone, now, Span::Ago)).transpose()
         };
         let filter = OccurrenceFilter {
             since: time("from", &query.from)?,
@@ -53,10 +51,7 @@ impl Service {
             .filter(|_| rows.len() >= limit as usize)
             .map(|row| format!("{}/{}", row.occurrence.due_at.micros(), row.occurrence.epoch));
         let items: Result<_, _> = rows.iter().map(|row| self.occurrence_view(&loaded, row)).collect();
-        Ok(Page {
-            items: items?,
-            next_cursor,
-        })
+        Ok(Page { items: items?, next_cursor })
     }
 
     pub(crate) fn occurrence_view(&self, loaded: &Loaded, row: &OccurrenceRow) -> Result<OccurrenceView, ServiceError> {
@@ -96,20 +91,15 @@ fn brief(run: &Run, now: Moment) -> RunBrief {
         status: status_word(run.status).to_owned(),
         reason: run.reason.map(|reason| reason.as_str().to_owned()),
         started_at: run.started_at.map(Moment::rfc3339),
-        duration_ms: run
-            .started_at
-            .map(|start| (run.ended_at.unwrap_or(now).micros() - start.micros()).max(0) / 1000),
-        late_ms: run
-            .started_at
-            .map(|start| (start.micros() - run.due_at.micros()) as f64 / 1000.0),
+        duration_ms: run.started_at.map(|start| (run.ended_at.unwrap_or(now).micros() - start.micros()).max(0) / 1000),
+        late_ms: run.started_at.map(|start| (start.micros() - run.due_at.micros()) as f64 / 1000.0),
         exit_code: run.exit_code,
         attempts: run.attempts,
     }
 }
 
 fn read_cursor(text: &str) -> Result<(Moment, u32), ServiceError> {
-    let parts = text
-        .split_once('/')
-        .and_then(|(us, epoch)| Some((Moment::from_micros(us.parse().ok()?), epoch.parse().ok()?)));
+    let parts =
+        text.split_once('/').and_then(|(us, epoch)| Some((Moment::from_micros(us.parse().ok()?), epoch.parse().ok()?)));
     parts.ok_or_else(|| ServiceError::field("cursor", "is not one that slothd gave out"))
 }

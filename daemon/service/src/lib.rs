@@ -24,6 +24,7 @@ mod runs;
 mod schedules;
 mod show;
 mod time_text;
+mod values;
 
 use std::sync::Arc;
 
@@ -33,8 +34,8 @@ pub use feed::{EventQuery, event_view};
 pub use files::{FileReport, SourceFile};
 pub use host::{Host, LogWish, Surroundings};
 pub use ledger::OccurrenceQuery;
-pub use runs::RunQuery;
 pub use listing::ListQuery;
+pub use runs::RunQuery;
 pub use schedules::Mode;
 pub use sloth_core::Uid;
 pub use sloth_core::run::Run as RunRecord;
@@ -58,13 +59,7 @@ pub struct Service {
 impl Service {
     /// Puts store, engine and machine together.
     pub fn new(store: Store, engine: Handle, host: Arc<dyn Host>, hostname: &str) -> Self {
-        Service {
-            store,
-            engine,
-            host,
-            hostname: hostname.into(),
-            turns: Arc::default(),
-        }
+        Service { store, engine, host, hostname: hostname.into(), turns: Arc::default() }
     }
 
     /// The machine.

@@ -35,12 +35,7 @@ impl Service {
         }
         let epochs = self.store.clock_epochs()?;
         let epoch = epochs.last().map_or(0, |epoch| epoch.epoch);
-        Ok(sloth_core::ledger::trigger_in_epoch(
-            &schedule.trigger,
-            schedule.trigger_epoch,
-            epoch,
-            &epochs,
-        ))
+        Ok(sloth_core::ledger::trigger_in_epoch(&schedule.trigger, schedule.trigger_epoch, epoch, &epochs))
     }
 
     pub(crate) fn view(&self, loaded: &Loaded) -> Result<ScheduleView, ServiceError> {
@@ -59,8 +54,7 @@ impl Service {
     /// A page of schedules.
     pub async fn list(&self, caller: &Caller, query: &ListQuery) -> Result<Page<ScheduleView>, ServiceError> {
         if query.all_users {
-            self.require_admin(caller, Action::new("schedule:list", "schedule", "*"))
-                .await?;
+            self.require_admin(caller, Action::new("schedule:list", "schedule", "*")).await?;
         }
         let after = query.cursor.as_deref().map(read_cursor).transpose()?;
         let filter = ScheduleFilter {
@@ -75,10 +69,7 @@ impl Service {
             tracing::error!(%broken, "a schedule cannot be read");
         }
         let items: Result<_, _> = list.items.iter().map(|loaded| self.view(loaded)).collect();
-        Ok(Page {
-            items: items?,
-            next_cursor: list.next.map(|(uid, name)| format!("{uid}/{name}")),
-        })
+        Ok(Page { items: items?, next_cursor: list.next.map(|(uid, name)| format!("{uid}/{name}")) })
     }
 
     /// The next instants of a schedule.
@@ -152,15 +143,10 @@ impl Service {
 
     /// All schedules of the caller (or, for administrators, of everybody) in a form to write to a file.
     pub async fn export(&self, caller: &Caller, format: &str, all_users: bool) -> Result<String, ServiceError> {
-        let mut query = ListQuery {
-            all_users,
-            limit: 1000,
-            ..ListQuery::default()
-        };
+        let mut query = ListQuery { all_users, limit: 1000, ..ListQuery::default() };
         let mut specs = Vec::new();
         if all_users {
-            self.require_admin(caller, Action::new("schedule:list", "schedule", "*"))
-                .await?;
+            self.require_admin(caller, Action::new("schedule:list", "schedule", "*")).await?;
         }
         loop {
             let filter = ScheduleFilter {
@@ -170,10 +156,7 @@ impl Service {
             };
             let list = self.store.schedules(&filter, 1000)?;
             for loaded in &list.items {
-                specs.push((
-                    loaded.schedule.name.clone(),
-                    minimal_spec(&*self.host, &loaded.schedule)?,
-                ));
+                specs.push((loaded.schedule.name.clone(), minimal_spec(&*self.host, &loaded.schedule)?));
             }
             match list.next {
                 Some((uid, name)) => query.cursor = Some(format!("{uid}/{name}")),
@@ -183,10 +166,7 @@ impl Service {
         match format {
             "toml" => Ok(crate::export::to_toml(&specs)),
             "crontab" => Ok(crate::export::to_crontab(&specs)),
-            other => Err(ServiceError::field(
-                "format",
-                format!("{other:?} is not one of toml, crontab"),
-            )),
+            other => Err(ServiceError::field("format", format!("{other:?} is not one of toml, crontab"))),
         }
     }
 }
@@ -199,8 +179,6 @@ fn check_count(n: usize) -> Result<usize, ServiceError> {
 }
 
 fn read_cursor(text: &str) -> Result<(Uid, String), ServiceError> {
-    let parts = text
-        .split_once('/')
-        .and_then(|(uid, name)| Some((Uid(uid.parse().ok()?), name.to_owned())));
+    let parts = text.split_once('/').and_then(|(uid, name)| Some((Uid(uid.parse().ok()?), name.to_owned())));
     parts.ok_or_else(|| ServiceError::field("cursor", "is not one that slothd gave out"))
 }

@@ -24,12 +24,7 @@ impl Service {
         check_name(bare)?;
         let owner = self.host.user_id(user);
         if owner != Some(caller.uid) && !caller.admin {
-            self.require_owner(
-                caller,
-                owner.unwrap_or(Uid(u32::MAX)),
-                Action::new(action, "schedule", name),
-            )
-            .await?;
+            self.require_owner(caller, owner.unwrap_or(Uid(u32::MAX)), Action::new(action, "schedule", name)).await?;
         }
         let owner = owner.ok_or_else(|| ServiceError::not_found(format_args!("user {user:?}")))?;
         Ok((owner, bare.to_owned()))
@@ -55,24 +50,18 @@ impl Service {
             true => Ok(()),
             false => {
                 let message = format!("{name} has revision {now}, not {seen}");
-                Err(ServiceError::new(ErrorCode::PreconditionFailed, message).hint("read it again and repeat the change"))
+                Err(ServiceError::new(ErrorCode::PreconditionFailed, message)
+                    .hint("read it again and repeat the change"))
             }
         }
     }
 
     /// A schedule of the owner whose name is nearly this.
     fn nearest(&self, owner: Uid, name: &str) -> Option<String> {
-        let filter = sloth_store::ScheduleFilter {
-            owner: Some(owner),
-            ..Default::default()
-        };
+        let filter = sloth_store::ScheduleFilter { owner: Some(owner), ..Default::default() };
         let list = self.store.schedules(&filter, 1000).ok()?;
         let names = list.items.into_iter().map(|loaded| loaded.schedule.name.clone());
-        names
-            .map(|known| (distance(&known, name), known))
-            .filter(|(d, _)| *d <= 2)
-            .min()
-            .map(|(_, known)| known)
+        names.map(|known| (distance(&known, name), known)).filter(|(d, _)| *d <= 2).min().map(|(_, known)| known)
     }
 
     /// The run with this id or part of an id, when the caller may do this with it.
@@ -80,15 +69,12 @@ impl Service {
         let run = match self.store.run_by_text(id) {
             Ok(run) => run,
             Err(sloth_store::StoreError::NotFound { .. }) => {
-                return Err(
-                    ServiceError::new(ErrorCode::NotFound, format!("there is no run {id:?}"))
-                        .hint("a whole id, or at least 6 characters of its beginning or end; see slothctl runs list"),
-                );
+                return Err(ServiceError::new(ErrorCode::NotFound, format!("there is no run {id:?}"))
+                    .hint("a whole id, or at least 6 characters of its beginning or end; see slothctl runs list"));
             }
             Err(error) => return Err(error.into()),
         };
-        self.require_owner(caller, run.owner, Action::new(action, "run", run.id.to_string()))
-            .await?;
+        self.require_owner(caller, run.owner, Action::new(action, "run", run.id.to_string())).await?;
         Ok(run)
     }
 }

@@ -54,16 +54,10 @@ impl Service {
         let now = self.host.now();
         let local = zone(&*self.host, None)?;
         let time = |field, text: &Option<String>| {
-            text.as_deref()
-                .map(|text| parse_time(field, text, &local, now, Span::Ago))
-                .transpose()
+            text.as_deref().map(|text| parse_time(field, text, &local, now, Span::Ago)).transpose()
         };
         let mut filter = RunFilter {
-            status: query
-                .status
-                .iter()
-                .map(|word| read_status(word))
-                .collect::<Result<_, _>>()?,
+            status: query.status.iter().map(|word| read_status(word)).collect::<Result<_, _>>()?,
             since: time("since", &query.since)?,
             until: time("until", &query.until)?,
             trigger: query.trigger.as_deref().map(read_trigger).transpose()?,
@@ -77,10 +71,7 @@ impl Service {
         }
         let page = self.store.runs(&filter, query.limit.clamp(1, 1000))?;
         let items = page.items.iter().map(|run| self.run_view(run)).collect();
-        Ok(Page {
-            items,
-            next_cursor: page.next.map(|id| id.to_string()),
-        })
+        Ok(Page { items, next_cursor: page.next.map(|id| id.to_string()) })
     }
 
     /// Whose runs a list shows: an administrator sees all, others their own.
@@ -96,17 +87,13 @@ impl Service {
             ),
         };
         if owner != Some(caller.uid) {
-            self.require_admin(caller, Action::new("run:list", "run", wanted.unwrap_or("*")))
-                .await?;
+            self.require_admin(caller, Action::new("run:list", "run", wanted.unwrap_or("*"))).await?;
         }
         Ok(owner)
     }
 
     fn run_view(&self, run: &Run) -> RunView {
-        let owner = self
-            .host
-            .user_name(run.owner)
-            .unwrap_or_else(|| format!("uid {}", run.owner));
+        let owner = self.host.user_name(run.owner).unwrap_or_else(|| format!("uid {}", run.owner));
         run_view(run, owner, &self.hostname, self.host.now())
     }
 
@@ -140,12 +127,7 @@ impl Service {
         request: &CancelRequest,
     ) -> Result<CancelReply, ServiceError> {
         let run = self.find_run(caller, id, "run:cancel").await?;
-        let reply = |status: &str| {
-            Ok(CancelReply {
-                run_id: run.id.to_string(),
-                status: status.to_owned(),
-            })
-        };
+        let reply = |status: &str| Ok(CancelReply { run_id: run.id.to_string(), status: status.to_owned() });
         if run.status.is_terminal() {
             return reply(&format!("already {}", status_word(run.status)));
         }
@@ -173,16 +155,10 @@ impl Service {
     pub async fn delete_run(&self, caller: &Caller, id: &str) -> Result<RunView, ServiceError> {
         let run = self.find_run(caller, id, "run:delete").await?;
         if !run.status.is_terminal() {
-            return Err(
-                ServiceError::new(ErrorCode::InUse, format!("run {} has not ended", run.id))
-                    .hint("cancel it first: slothctl runs cancel"),
-            );
+            return Err(ServiceError::new(ErrorCode::InUse, format!("run {} has not ended", run.id))
+                .hint("cancel it first: slothctl runs cancel"));
         }
-        let audit = self.audit_ok(
-            caller,
-            &Action::new("run:delete", "run", run.id.to_string()),
-            Vec::new(),
-        );
+        let audit = self.audit_ok(caller, &Action::new("run:delete", "run", run.id.to_string()), Vec::new());
         self.engine.commit(vec![audit]).await?;
         self.store.delete_run(run.id)?;
         self.host.delete_output(&output_path(run.id, run.queued_at));
@@ -222,10 +198,7 @@ impl Service {
     {
         let Some(key) = key else { return work().await };
         if key.is_empty() || key.len() > 200 || key.chars().any(char::is_control) {
-            return Err(ServiceError::field(
-                "Idempotency-Key",
-                "must be 1 to 200 printable characters",
-            ));
+            return Err(ServiceError::field("Idempotency-Key", "must be 1 to 200 printable characters"));
         }
         let hash = hex(&Sha256::digest(body.as_bytes()));
         // One at a time: two requests with the same key must not both find nothing.
@@ -260,24 +233,14 @@ fn read_status(word: &str) -> Result<RunStatus, ServiceError> {
 }
 
 fn read_trigger(word: &str) -> Result<RunTrigger, ServiceError> {
-    [
-        RunTrigger::Due,
-        RunTrigger::Manual,
-        RunTrigger::After,
-        RunTrigger::Api,
-        RunTrigger::Boot,
-    ]
-    .into_iter()
-    .find(|trigger| run_trigger_word(*trigger) == word)
-    .ok_or_else(|| {
-        ServiceError::field(
-            "trigger",
-            format!("{word:?} is not one of schedule, manual, after, api, boot"),
-        )
-    })
+    [RunTrigger::Due, RunTrigger::Manual, RunTrigger::After, RunTrigger::Api, RunTrigger::Boot]
+        .into_iter()
+        .find(|trigger| run_trigger_word(*trigger) == word)
+        .ok_or_else(|| {
+            ServiceError::field("trigger", format!("{word:?} is not one of schedule, manual, after, api, boot"))
+        })
 }
 
 fn read_run_cursor(text: &str) -> Result<RunId, ServiceError> {
-    text.parse()
-        .map_err(|_| ServiceError::field("cursor", "is not one that slothd gave out"))
+    text.parse().map_err(|_| ServiceError::field("cursor", "is not one that slothd gave out"))
 }

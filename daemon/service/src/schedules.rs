@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value as Json};
-use sloth_api::{
-    DisableRequest, ErrorCode, ScheduleChange, ScheduleSpec, TriggerReply, TriggerRequest,
-};
+use sloth_api::{DisableRequest, ErrorCode, ScheduleChange, ScheduleSpec, TriggerReply, TriggerRequest};
 use sloth_core::machine::{Answer, Loaded};
 use sloth_core::record::{Record, Severity, Value};
 use sloth_core::run::RunTrigger;
@@ -43,9 +41,7 @@ impl Service {
         let owner_name = self.host.user_name(owner).unwrap_or_else(|| caller.name.clone());
         let existing = self.store.schedule_by_name(owner, &bare)?;
         let whose = Whose {
-            id: existing
-                .as_ref()
-                .map_or_else(|| self.new_id(), |loaded| loaded.schedule.id),
+            id: existing.as_ref().map_or_else(|| self.new_id(), |loaded| loaded.schedule.id),
             owner,
             owner_name,
             name: bare.clone(),
@@ -58,8 +54,7 @@ impl Service {
             (Some(was), mode) => {
                 self.not_of_a_file(&was)?;
                 let keep_state = spec.enabled.is_none();
-                self.change(caller, was, schedule, keep_state, mode == Mode::IfChanged)
-                    .await
+                self.change(caller, was, schedule, keep_state, mode == Mode::IfChanged).await
             }
         }
     }
@@ -118,7 +113,12 @@ impl Service {
     }
 
     /// What beside ownership a change needs: to run as another user takes an administrator.
-    pub(crate) async fn may_run_as(&self, caller: &Caller, schedule: &Schedule, action: &'static str) -> Result<(), ServiceError> {
+    pub(crate) async fn may_run_as(
+        &self,
+        caller: &Caller,
+        schedule: &Schedule,
+        action: &'static str,
+    ) -> Result<(), ServiceError> {
         let as_uid = self.host.user_id(&schedule.user);
         let own_group = schedule.group.is_none();
         if caller.admin || (as_uid == Some(caller.uid) && own_group) {
@@ -131,9 +131,7 @@ impl Service {
         let error = ServiceError::new(ErrorCode::Denied, format!("{what} needs an administrator"))
             .hint("leave user and group out to run as yourself")
             .with("permission", format!("run:as/{}", schedule.user));
-        Err(self
-            .refuse(caller, &Action::new(action, "schedule", &schedule.name), error)
-            .await)
+        Err(self.refuse(caller, &Action::new(action, "schedule", &schedule.name), error).await)
     }
 
     /// Chains must not form a circle, and only administrators follow others' schedules.
@@ -142,28 +140,15 @@ impl Service {
             return Ok(());
         }
         let full = |owner: &str, name: &str| {
-            if name.contains('/') {
-                name.to_owned()
-            } else {
-                format!("{owner}/{name}")
-            }
+            if name.contains('/') { name.to_owned() } else { format!("{owner}/{name}") }
         };
-        if let Some(other) = schedule.after.keys().find(|name| {
-            name.split_once('/')
-                .is_some_and(|(user, _)| user != schedule.owner_name)
-        }) && !caller.admin
+        if let Some(other) =
+            schedule.after.keys().find(|name| name.split_once('/').is_some_and(|(user, _)| user != schedule.owner_name))
+            && !caller.admin
         {
-            let error = ServiceError::new(
-                ErrorCode::Denied,
-                format!("after: to follow {other} needs an administrator"),
-            );
-            return Err(self
-                .refuse(
-                    caller,
-                    &Action::new("schedule:update", "schedule", &schedule.name),
-                    error,
-                )
-                .await);
+            let error =
+                ServiceError::new(ErrorCode::Denied, format!("after: to follow {other} needs an administrator"));
+            return Err(self.refuse(caller, &Action::new("schedule:update", "schedule", &schedule.name), error).await);
         }
         let mut edges: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for loaded in self.store.schedules_with_after()?.items {
@@ -174,11 +159,7 @@ impl Service {
             }
         }
         let me = full(&schedule.owner_name, &schedule.name);
-        let mut open: Vec<String> = schedule
-            .after
-            .keys()
-            .map(|name| full(&schedule.owner_name, name))
-            .collect();
+        let mut open: Vec<String> = schedule.after.keys().map(|name| full(&schedule.owner_name, name)).collect();
         let mut seen = BTreeSet::new();
         while let Some(name) = open.pop() {
             if name == me {
@@ -213,10 +194,7 @@ impl Service {
         let name = schedule.name.clone();
         let id = schedule.id;
         let notes = self.notes(caller, &schedule, "schedule:create", "schedule.created", "created");
-        let request = EditRequest {
-            kind: EditKind::Create(Box::new(schedule)),
-            notes,
-        };
+        let request = EditRequest { kind: EditKind::Create(Box::new(schedule)), notes };
         if let Err(error) = self.engine.edit(request).await {
             return Err(match ServiceError::from(error) {
                 conflict if conflict.code == ErrorCode::Conflict => name_taken(&name),
@@ -242,13 +220,9 @@ impl Service {
             new.enabled = old.enabled.clone();
         }
         let same_line = match (&old.trigger, &mut new.trigger) {
-            (
-                Trigger::Every {
-                    period: a,
-                    anchor: counted,
-                },
-                Trigger::Every { period: b, anchor },
-            ) if a == b && anchor.is_none() => {
+            (Trigger::Every { period: a, anchor: counted }, Trigger::Every { period: b, anchor })
+                if a == b && anchor.is_none() =>
+            {
                 *anchor = *counted;
                 true
             }
@@ -259,8 +233,7 @@ impl Service {
             new.trigger_since = old.trigger_since;
             new.trigger_epoch = old.trigger_epoch;
         }
-        self.require_owner(caller, old.owner, Action::new("schedule:update", "schedule", &old.name))
-            .await?;
+        self.require_owner(caller, old.owner, Action::new("schedule:update", "schedule", &old.name)).await?;
         self.may_run_as(caller, old, "schedule:update").await?;
         self.may_run_as(caller, &new, "schedule:update").await?;
         self.check_chain(caller, &new).await?;
@@ -271,14 +244,7 @@ impl Service {
         let notes = self.notes(caller, &new, "schedule:update", "schedule.updated", "changed");
         let was = Box::new(was);
         self.engine
-            .edit(EditRequest {
-                kind: EditKind::Change {
-                    schedule: Box::new(new),
-                    new_trigger,
-                    was,
-                },
-                notes,
-            })
+            .edit(EditRequest { kind: EditKind::Change { schedule: Box::new(new), new_trigger, was }, notes })
             .await?;
         self.change_of(id, "updated")
     }
@@ -292,35 +258,14 @@ impl Service {
 
     pub(crate) async fn delete_loaded(&self, caller: &Caller, loaded: Loaded) -> Result<ScheduleChange, ServiceError> {
         let view = self.view(&loaded)?;
-        let notes = self.notes(
-            caller,
-            &loaded.schedule,
-            "schedule:delete",
-            "schedule.deleted",
-            "deleted",
-        );
-        self.engine
-            .edit(EditRequest {
-                kind: EditKind::Delete(loaded.schedule.id),
-                notes,
-            })
-            .await?;
-        Ok(ScheduleChange {
-            change: "deleted".to_owned(),
-            schedule: view,
-            next: Vec::new(),
-        })
+        let notes = self.notes(caller, &loaded.schedule, "schedule:delete", "schedule.deleted", "deleted");
+        self.engine.edit(EditRequest { kind: EditKind::Delete(loaded.schedule.id), notes }).await?;
+        Ok(ScheduleChange { change: "deleted".to_owned(), schedule: view, next: Vec::new() })
     }
 
     /// Lets a schedule fire again.
     pub async fn enable(&self, caller: &Caller, name: &str) -> Result<ScheduleChange, ServiceError> {
-        self.switch(
-            caller,
-            name,
-            Enabled::Yes,
-            ("schedule:enable", "schedule.enabled", "enabled"),
-        )
-        .await
+        self.switch(caller, name, Enabled::Yes, ("schedule:enable", "schedule.enabled", "enabled")).await
     }
 
     /// Pauses a schedule: its instants are recorded as skipped.
@@ -332,10 +277,7 @@ impl Service {
     ) -> Result<ScheduleChange, ServiceError> {
         let now = self.host.now();
         let system = zone(&*self.host, None)?;
-        let until = request
-            .until
-            .map(|text| parse_time("until", &text, &system, now, Span::Ahead))
-            .transpose()?;
+        let until = request.until.map(|text| parse_time("until", &text, &system, now, Span::Ahead)).transpose()?;
         if until.is_some_and(|until| until <= now) {
             return Err(
                 ServiceError::field("until", "has passed").hint("give a time in the future, or a duration such as 2h")
@@ -343,8 +285,7 @@ impl Service {
         }
         let reason = request.reason.unwrap_or_else(|| format!("disabled by {}", caller.name));
         let words = ("schedule:disable", "schedule.disabled", "disabled");
-        self.switch(caller, name, Enabled::Paused { reason, until }, words)
-            .await
+        self.switch(caller, name, Enabled::Paused { reason, until }, words).await
     }
 
     async fn switch(
@@ -364,11 +305,7 @@ impl Service {
         let id = new.id;
         let notes = self.notes(caller, &new, action, event, word);
         let was = Box::new(was);
-        let kind = EditKind::Change {
-            schedule: Box::new(new),
-            new_trigger: false,
-            was,
-        };
+        let kind = EditKind::Change { schedule: Box::new(new), new_trigger: false, was };
         self.engine.edit(EditRequest { kind, notes }).await?;
         self.change_of(id, word)
     }
@@ -385,10 +322,7 @@ impl Service {
             Some("manual") => (RunTrigger::Manual, "manual"),
             None | Some("api") => (RunTrigger::Api, "api"),
             Some(other) => {
-                return Err(ServiceError::field(
-                    "by",
-                    format!("{other:?} is not one of manual, api"),
-                ));
+                return Err(ServiceError::field("by", format!("{other:?} is not one of manual, api")));
             }
         };
         let body = format!("trigger {name} {word}");
@@ -402,10 +336,7 @@ impl Service {
                 match answer.map_err(ServiceError::from) {
                     Ok(Answer::Run { run, queued }) => {
                         let status = if queued { "queued" } else { "starting" };
-                        return Ok(TriggerReply {
-                            run_id: run.to_string(),
-                            status: status.to_owned(),
-                        });
+                        return Ok(TriggerReply { run_id: run.to_string(), status: status.to_owned() });
                     }
                     Ok(Answer::Cancelling { .. }) => break,
                     // The schedule was changed between reading and asking; that is soon over.
@@ -413,16 +344,11 @@ impl Service {
                         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
                     }
                     Err(error) => {
-                        return Err(self
-                            .refuse(caller, &Action::new("run:create", "schedule", name), error)
-                            .await);
+                        return Err(self.refuse(caller, &Action::new("run:create", "schedule", name), error).await);
                     }
                 }
             }
-            Err(ServiceError::new(
-                ErrorCode::StaleVersion,
-                format!("{name} is being changed all the time"),
-            ))
+            Err(ServiceError::new(ErrorCode::StaleVersion, format!("{name} is being changed all the time")))
         })
         .await
     }
@@ -456,10 +382,7 @@ impl Service {
     }
 
     fn change_of(&self, id: ScheduleId, change: &str) -> Result<ScheduleChange, ServiceError> {
-        let loaded = self
-            .store
-            .schedule(id)?
-            .ok_or_else(|| ServiceError::not_found(format_args!("schedule {id}")))?;
+        let loaded = self.store.schedule(id)?.ok_or_else(|| ServiceError::not_found(format_args!("schedule {id}")))?;
         let schedule = self.view(&loaded)?;
         let s = &loaded.schedule;
         let trigger = self.present_trigger(s)?;
@@ -467,11 +390,7 @@ impl Service {
             None => next_instants(&trigger, &s.zone, self.host.now(), 3),
             Some(_) => Vec::new(),
         };
-        Ok(ScheduleChange {
-            change: change.to_owned(),
-            schedule,
-            next,
-        })
+        Ok(ScheduleChange { change: change.to_owned(), schedule, next })
     }
 }
 

@@ -12,8 +12,9 @@ use sloth_core::trigger::Trigger;
 use sloth_core::{Action, Enabled, Moment, Origin, Schedule, trigger, units};
 use sloth_store::Task;
 
-use crate::fields::{BACKOFFS, CATCH_UPS, CONDITIONS, JITTER_MODES, OVERLAPS, Whose, build};
+use crate::fields::{Whose, build};
 use crate::time_text::local;
+use crate::values::{BACKOFFS, CATCH_UPS, CONDITIONS, JITTER_MODES, OVERLAPS};
 use crate::{ServiceError, Surroundings};
 
 fn word<T: PartialEq>(all: &[(&'static str, T)], value: &T) -> Option<String> {
@@ -35,9 +36,7 @@ pub fn full_spec(schedule: &Schedule) -> ScheduleSpec {
         Action::Shell(text) => (None, Some(text.clone())),
     };
     let anchor = match &schedule.trigger {
-        Trigger::Every {
-            anchor: Some(anchor), ..
-        } => Some(anchor.rfc3339()),
+        Trigger::Every { anchor: Some(anchor), .. } => Some(anchor.rfc3339()),
         _ => None,
     };
     let (retries, limits) = (&schedule.retries, &schedule.limits);
@@ -77,9 +76,7 @@ pub fn full_spec(schedule: &Schedule) -> ScheduleSpec {
         })),
         retry_lost: Some(schedule.retry_lost),
         limits: Some(LimitsSpec {
-            cpu: limits
-                .cpu_millis
-                .map(|millis| Quantity::Text(units::format_cpu(millis))),
+            cpu: limits.cpu_millis.map(|millis| Quantity::Text(units::format_cpu(millis))),
             memory: limits.memory_bytes.and_then(bytes),
             io_weight: limits.io_weight,
             nofile: limits.nofile,
@@ -95,10 +92,7 @@ pub fn full_spec(schedule: &Schedule) -> ScheduleSpec {
                 .map(|(name, when)| (name.clone(), word(CONDITIONS, when).unwrap_or_default()))
                 .collect(),
         ),
-        keep: Some(KeepSpec {
-            runs: Some(schedule.keep.runs),
-            age: span(schedule.keep.age),
-        }),
+        keep: Some(KeepSpec { runs: Some(schedule.keep.runs), age: span(schedule.keep.age) }),
         sandbox: Some("none".to_owned()),
         output_limit: bytes(schedule.output_limit),
         journal: Some(schedule.journal),
@@ -125,9 +119,7 @@ pub fn minimal_spec(host: &dyn Surroundings, schedule: &Schedule) -> Result<Sche
         origin: schedule.origin.clone(),
     };
     let mut reference = full_spec(&build(host, whose, &bare)?);
-    if let Trigger::Every {
-        anchor: Some(anchor), ..
-    } = &schedule.trigger
+    if let Trigger::Every { anchor: Some(anchor), .. } = &schedule.trigger
         && *anchor == schedule.trigger_since
     {
         reference.anchor.clone_from(&full.anchor);
@@ -167,10 +159,9 @@ pub fn schedule_view(host: &dyn Surroundings, loaded: &Loaded, open: (u32, u32),
     let stats = &loaded.stats;
     let now = host.now();
     let paused = match &schedule.enabled {
-        Enabled::Paused { reason, until } if until.is_none_or(|until| until > now) => Some(PausedView {
-            reason: reason.clone(),
-            until: until.map(Moment::rfc3339),
-        }),
+        Enabled::Paused { reason, until } if until.is_none_or(|until| until > now) => {
+            Some(PausedView { reason: reason.clone(), until: until.map(Moment::rfc3339) })
+        }
         _ => None,
     };
     let mut spec = to_map(&full_spec(schedule));
@@ -256,9 +247,7 @@ pub(crate) fn run_trigger_word(trigger: RunTrigger) -> &'static str {
 
 /// A run.
 pub fn run_view(run: &Run, owner: String, host: &str, now: Moment) -> RunView {
-    let duration = run
-        .started_at
-        .map(|start| (run.ended_at.unwrap_or(now).micros() - start.micros()).max(0) / 1000);
+    let duration = run.started_at.map(|start| (run.ended_at.unwrap_or(now).micros() - start.micros()).max(0) / 1000);
     RunView {
         id: run.id.to_string(),
         schedule: run.schedule_name.clone(),
@@ -299,11 +288,7 @@ pub(crate) fn task_views(tasks: Vec<Task>, attempts: Vec<Attempt>) -> Vec<TaskVi
     let attempts: Vec<AttemptView> = attempts.iter().map(attempt_view).collect();
     tasks
         .into_iter()
-        .map(|task| TaskView {
-            name: task.name,
-            status: task.status,
-            attempts: attempts.clone(),
-        })
+        .map(|task| TaskView { name: task.name, status: task.status, attempts: attempts.clone() })
         .collect()
 }
 

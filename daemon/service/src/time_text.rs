@@ -25,10 +25,7 @@ pub fn parse_time(field: &str, text: &str, zone: &TimeZone, now: Moment, span: S
     if let Ok(timestamp) = text.parse::<Timestamp>() {
         return Ok(timestamp.into());
     }
-    let civil = text
-        .parse::<DateTime>()
-        .ok()
-        .or_else(|| text.parse::<Date>().ok().map(|d| d.at(0, 0, 0, 0)));
+    let civil = text.parse::<DateTime>().ok().or_else(|| text.parse::<Date>().ok().map(|d| d.at(0, 0, 0, 0)));
     if let Some(civil) = civil.filter(|_| text.contains('-')) {
         return match zone.to_timestamp(civil) {
             Ok(timestamp) => Ok(timestamp.into()),

@@ -86,9 +86,7 @@ fn body(error: ServiceError, id: &str) -> ErrorBody {
 fn new_id() -> String {
     use std::sync::atomic::{AtomicU64, Ordering};
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     format!("r-{:x}-{:x}", now.as_micros(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
@@ -103,10 +101,7 @@ pub(crate) async fn no_route(request: Request) -> Refused {
 /// A route, but not with this method.
 pub(crate) async fn no_method(request: Request) -> Refused {
     let path: String = request.uri().path().chars().take(200).collect();
-    ServiceError::new(
-        ErrorCode::NotSupported,
-        format!("{} is not possible at {path:?}", request.method()),
-    )
-    .hint("the routes are in /api/v1/openapi.json")
-    .into()
+    ServiceError::new(ErrorCode::NotSupported, format!("{} is not possible at {path:?}", request.method()))
+        .hint("the routes are in /api/v1/openapi.json")
+        .into()
 }

@@ -95,11 +95,7 @@ pub(crate) async fn backup_restore(State(door): State<Door>, Who(who): Who, Body
 }
 
 pub(crate) async fn backup_delete(State(door): State<Door>, Who(who): Who, Path(id): Path<String>) -> Answer<Value> {
-    ok(door
-        .service
-        .backup_delete(&who, &id)
-        .await
-        .map(|()| json!({"deleted": id})))
+    ok(door.service.backup_delete(&who, &id).await.map(|()| json!({"deleted": id})))
 }
 
 pub(crate) async fn openapi_document(Who(_): Who) -> Answer<Value> {

@@ -42,12 +42,7 @@ impl Default for Events {
 
 pub(crate) async fn list(State(door): State<Door>, Who(who): Who, Query(q): Query<Events>) -> Answer<Page<Event>> {
     let query = EventQuery {
-        types: q
-            .r#type
-            .iter()
-            .flat_map(|types| types.split(','))
-            .map(str::to_owned)
-            .collect(),
+        types: q.r#type.iter().flat_map(|types| types.split(',')).map(str::to_owned).collect(),
         severity: q.severity,
         run: q.run,
         since: q.since,
@@ -106,16 +101,11 @@ pub(crate) struct Audit {
 
 impl Default for Audit {
     fn default() -> Self {
-        Audit {
-            user: None, action: None, result: None, since: None, limit: 100, cursor: None,
-        }
+        Audit { user: None, action: None, result: None, since: None, limit: 100, cursor: None }
     }
 }
 
 pub(crate) async fn audit(State(door): State<Door>, Who(who): Who, Query(q): Query<Audit>) -> Answer<Page<AuditEntry>> {
     let page = (q.limit, q.cursor.as_deref());
-    ok(door
-        .service
-        .audit_list(&who, q.user.as_deref(), (q.action, q.result), q.since.as_deref(), page)
-        .await)
+    ok(door.service.audit_list(&who, q.user.as_deref(), (q.action, q.result), q.since.as_deref(), page).await)
 }

@@ -43,7 +43,5 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let router = routes::router(door);
     let service = router.into_make_service_with_connect_info::<peer::Peer>();
-    axum::serve(peer::Limited::new(listener), service)
-        .with_graceful_shutdown(stop)
-        .await
+    axum::serve(peer::Limited::new(listener), service).with_graceful_shutdown(stop).await
 }

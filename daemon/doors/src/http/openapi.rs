@@ -16,9 +16,7 @@ pub fn document() -> Value {
     let mut paths: Map<String, Value> = Map::new();
     for route in ROUTES {
         let operation = operation(route, &mut generator, &error);
-        let path = paths
-            .entry(format!("{BASE}{}", route.path))
-            .or_insert_with(|| json!({}));
+        let path = paths.entry(format!("{BASE}{}", route.path)).or_insert_with(|| json!({}));
         path[route.method.to_ascii_lowercase()] = operation;
     }
     let codes: Vec<Value> = ErrorCode::ALL
@@ -41,11 +39,7 @@ pub fn document() -> Value {
 
 fn operation(route: &Route, generator: &mut schemars::SchemaGenerator, error: &schemars::Schema) -> Value {
     let mut parameters: Vec<Value> = Vec::new();
-    for part in route
-        .path
-        .split('/')
-        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
-    {
+    for part in route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
         parameters.push(json!({ "name": part, "in": "path", "required": true, "schema": { "type": "string" } }));
     }
     for (name, text) in route.query {
@@ -74,10 +68,6 @@ fn operation(route: &Route, generator: &mut schemars::SchemaGenerator, error: &s
 }
 
 fn operation_id(route: &Route) -> String {
-    let words: String = route
-        .path
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-        .collect();
+    let words: String = route.path.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     format!("{}{}", route.method.to_ascii_lowercase(), words)
 }

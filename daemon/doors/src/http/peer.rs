@@ -26,9 +26,7 @@ pub(crate) struct Peer {
 
 impl Connected<IncomingStream<'_, Limited>> for Peer {
     fn connect_info(stream: IncomingStream<'_, Limited>) -> Self {
-        Peer {
-            uid: stream.io().stream.peer_cred().ok().map(|cred| Uid(cred.uid())),
-        }
+        Peer { uid: stream.io().stream.peer_cred().ok().map(|cred| Uid(cred.uid())) }
     }
 }
 
@@ -40,10 +38,7 @@ pub(crate) struct Limited {
 
 impl Limited {
     pub(crate) fn new(listener: UnixListener) -> Self {
-        Limited {
-            listener,
-            places: Arc::new(Semaphore::new(CLIENTS_MAX)),
-        }
+        Limited { listener, places: Arc::new(Semaphore::new(CLIENTS_MAX)) }
     }
 }
 
@@ -53,9 +48,7 @@ impl Listener for Limited {
 
     async fn accept(&mut self) -> (Counted, SocketAddr) {
         loop {
-            let Ok(place) = self.places.clone().acquire_owned().await else {
-                std::future::pending().await
-            };
+            let Ok(place) = self.places.clone().acquire_owned().await else { std::future::pending().await };
             match self.listener.accept().await {
                 Ok((stream, address)) => return (Counted { stream, _place: place }, address),
                 Err(error) => {

@@ -40,9 +40,7 @@ impl<T: DeserializeOwned> FromRequestParts<Door> for Query<T> {
         let query = parts.uri.query().unwrap_or("");
         serde_urlencoded::from_str(query).map(Query).map_err(|error| {
             let message = format!("query: {error}");
-            ServiceError::new(ErrorCode::InvalidArgument, message)
-                .hint("see /api/v1/openapi.json")
-                .into()
+            ServiceError::new(ErrorCode::InvalidArgument, message).hint("see /api/v1/openapi.json").into()
         })
     }
 }

@@ -42,12 +42,7 @@ impl Default for List {
 pub(crate) async fn list(State(door): State<Door>, Who(who): Who, Query(q): Query<List>) -> Answer<Page<RunView>> {
     let query = RunQuery {
         schedule: q.schedule,
-        status: q
-            .status
-            .iter()
-            .flat_map(|words| words.split(','))
-            .map(str::to_owned)
-            .collect(),
+        status: q.status.iter().flat_map(|words| words.split(',')).map(str::to_owned).collect(),
         owner: q.owner,
         trigger: q.trigger,
         since: q.since,
@@ -102,12 +97,7 @@ pub(crate) struct Logs {
 impl Logs {
     fn wish(self) -> LogWish {
         let bytes_max = self.limit_bytes.unwrap_or(LOG_BYTES).clamp(1, 8 * LOG_BYTES);
-        LogWish {
-            offset: self.offset,
-            bytes_max,
-            stream: self.stream,
-            tail: self.tail,
-        }
+        LogWish { offset: self.offset, bytes_max, stream: self.stream, tail: self.tail }
     }
 }
 

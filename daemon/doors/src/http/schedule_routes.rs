@@ -29,24 +29,12 @@ pub(crate) struct List {
 
 impl Default for List {
     fn default() -> Self {
-        List {
-            all_users: false,
-            tag: None,
-            failed: false,
-            limit: 100,
-            cursor: None,
-        }
+        List { all_users: false, tag: None, failed: false, limit: 100, cursor: None }
     }
 }
 
 pub(crate) async fn list(State(door): State<Door>, Who(who): Who, Query(q): Query<List>) -> Answer<Page<ScheduleView>> {
-    let query = ListQuery {
-        all_users: q.all_users,
-        tag: q.tag,
-        failed: q.failed,
-        limit: q.limit,
-        cursor: q.cursor,
-    };
+    let query = ListQuery { all_users: q.all_users, tag: q.tag, failed: q.failed, limit: q.limit, cursor: q.cursor };
     ok(door.service.list(&who, &query).await)
 }
 
@@ -236,12 +224,7 @@ pub(crate) struct Occurrences {
 
 impl Default for Occurrences {
     fn default() -> Self {
-        Occurrences {
-            from: None,
-            to: None,
-            limit: 100,
-            cursor: None,
-        }
+        Occurrences { from: None, to: None, limit: 100, cursor: None }
     }
 }
 
@@ -251,12 +234,7 @@ pub(crate) async fn occurrences(
     Path(name): Path<String>,
     Query(q): Query<Occurrences>,
 ) -> Answer<Page<OccurrenceView>> {
-    let query = OccurrenceQuery {
-        from: q.from,
-        to: q.to,
-        limit: q.limit,
-        cursor: q.cursor,
-    };
+    let query = OccurrenceQuery { from: q.from, to: q.to, limit: q.limit, cursor: q.cursor };
     ok(door.service.occurrences(&who, &name, &query).await)
 }
 

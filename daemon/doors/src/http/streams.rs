@@ -44,10 +44,8 @@ impl Topic {
             ("runs", _, _) => Ok(Topic::Runs),
             (_, _, Some(id)) if !id.is_empty() => Ok(Topic::Run(id.to_owned())),
             ("schedules", _, _) => Ok(Topic::Schedules),
-            _ => Err(
-                ServiceError::new(ErrorCode::InvalidArgument, format!("topics: {text:?} is no topic"))
-                    .hint("events, events:run.*, runs, runs/ID, schedules"),
-            ),
+            _ => Err(ServiceError::new(ErrorCode::InvalidArgument, format!("topics: {text:?} is no topic"))
+                .hint("events, events:run.*, runs, runs/ID, schedules")),
         }
     }
 
@@ -118,11 +116,7 @@ pub(crate) async fn events(
     if list.is_empty() || list.len() > TOPICS_MAX {
         return Err(ServiceError::field("topics", format!("must be 1 to {TOPICS_MAX}")));
     }
-    let query = EventQuery {
-        after: Some(0),
-        limit: PAGE,
-        ..EventQuery::default()
-    };
+    let query = EventQuery { after: Some(0), limit: PAGE, ..EventQuery::default() };
     let filter = door.service.event_filter(&who, &query).await?;
     let store = door.service.store();
     let mut ready = VecDeque::new();
@@ -132,20 +126,9 @@ pub(crate) async fn events(
         && after > 0
     {
         let data = json!({ "type": "gap", "from": after + 1, "to": first - 1 });
-        ready.push_back(
-            Message::default()
-                .event("gap")
-                .id((first - 1).to_string())
-                .data(data.to_string()),
-        );
+        ready.push_back(Message::default().event("gap").id((first - 1).to_string()).data(data.to_string()));
     }
-    let feed = Feed {
-        door,
-        filter,
-        topics: list,
-        after,
-        ready,
-    };
+    let feed = Feed { door, filter, topics: list, after, ready };
     Ok(Sse::new(unfold(feed, next_event)).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
 }
 
@@ -213,14 +196,7 @@ pub(crate) fn logs(
     run: RunRecord,
     wish: LogWish,
 ) -> Sse<impl Stream<Item = Result<Message, Infallible>>> {
-    let output = Output {
-        door,
-        who,
-        run,
-        wish,
-        ready: VecDeque::new(),
-        over: false,
-    };
+    let output = Output { door, who, run, wish, ready: VecDeque::new(), over: false };
     Sse::new(unfold(output, next_output)).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
 }
 
@@ -254,20 +230,14 @@ impl Output {
         self.wish.tail = None;
         for chunk in &page.chunks {
             let text = serde_json::to_string(chunk).unwrap_or_default();
-            self.ready
-                .push_back(Message::default().event("log").id(chunk.offset.to_string()).data(text));
+            self.ready.push_back(Message::default().event("log").id(chunk.offset.to_string()).data(text));
         }
         if page.complete {
             self.over = true;
             let id = self.run.id.to_string();
             if let Ok(view) = self.door.service.run(&self.who, &id, None).await {
                 let text = serde_json::to_string(&view).unwrap_or_default();
-                self.ready.push_back(
-                    Message::default()
-                        .event("end")
-                        .id(page.next_offset.to_string())
-                        .data(text),
-                );
+                self.ready.push_back(Message::default().event("end").id(page.next_offset.to_string()).data(text));
             }
         }
     }

@@ -25,21 +25,13 @@ struct Settings {
 
 pub(super) fn import(source: &ImportSource, sink: &mut Sink) {
     let mark = sink.mark();
-    let mut settings = Settings {
-        env: BTreeMap::new(),
-        jitter_minutes: 0,
-        hour: HOUR,
-    };
+    let mut settings = Settings { env: BTreeMap::new(), jitter_minutes: 0, hour: HOUR };
     for line in text::lines(&source.text) {
         let useful = line.text.trim_matches(BLANKS);
         if useful.is_empty() || useful.starts_with('#') {
             continue;
         }
-        let at = At {
-            source: &source.name,
-            line: line.number,
-            text: line.text,
-        };
+        let at = At { source: &source.name, line: line.number, text: line.text };
         if let Some(reason) = text::control_character(line.text) {
             sink.refuse(at.source, at.line, at.text, reason);
         } else if let Some(assignment) = assignment(useful) {
@@ -76,9 +68,7 @@ pub(super) fn import(source: &ImportSource, sink: &mut Sink) {
 impl Settings {
     fn take(&mut self, name: &str, value: &str) -> Result<String, String> {
         match name {
-            "LOGNAME" | "USER" => Ok(format!(
-                "{name} is that of the user a job runs as; the line changes nothing"
-            )),
+            "LOGNAME" | "USER" => Ok(format!("{name} is that of the user a job runs as; the line changes nothing")),
             "RANDOM_DELAY" => match value.parse() {
                 Ok(minutes @ 0..=1440) => {
                     self.jitter_minutes = minutes;
@@ -91,9 +81,9 @@ impl Settings {
                     self.hour = hour;
                     Ok("its first hour becomes that of the jobs below; the last is not kept: what is made up may start later".to_owned())
                 }
-                _ => Err(format!(
-                    "is not a range of hours such as 3-22; the jobs below are due from {HOUR} o'clock on"
-                )),
+                _ => {
+                    Err(format!("is not a range of hours such as 3-22; the jobs below are due from {HOUR} o'clock on"))
+                }
             },
             "HOME" | "SHELL" if !value.starts_with('/') => {
                 Err("is not an absolute path; the jobs below run without it".to_owned())
@@ -123,9 +113,8 @@ impl Settings {
                     .to_owned(),
             );
         }
-        let delay: u32 = delay
-            .parse()
-            .map_err(|_| format!("the delay {} is not a number of minutes", quoted(delay)))?;
+        let delay: u32 =
+            delay.parse().map_err(|_| format!("the delay {} is not a number of minutes", quoted(delay)))?;
         if delay > DELAY_MAX {
             return Err(format!("the delay {delay} is above {DELAY_MAX} minutes: write less"));
         }
@@ -147,8 +136,7 @@ impl Settings {
             },
         };
         let mut env = self.env.clone();
-        env.entry("PATH".to_owned())
-            .or_insert_with(|| "/usr/bin:/bin".to_owned());
+        env.entry("PATH".to_owned()).or_insert_with(|| "/usr/bin:/bin".to_owned());
         let (shell, command) = match env.get("SHELL").map_or("/bin/sh", String::as_str) {
             "/bin/sh" | "/usr/bin/sh" => (Some(command.to_owned()), None),
             other => (None, Some(vec![other.to_owned(), "-c".to_owned(), command.to_owned()])),

@@ -61,11 +61,7 @@ const TEXT_BYTES_MAX: usize = 64 << 20;
 pub fn import(request: &ImportRequest, context: &ImportContext) -> Vec<Planned> {
     let mut sink = Sink::new(request.user.clone(), context);
     let refusal = (!FORMATS.contains(&request.format.as_str())).then(|| {
-        format!(
-            "the format {:?} is unknown; known are {}",
-            text::shorten(&request.format),
-            FORMATS.join(", ")
-        )
+        format!("the format {:?} is unknown; known are {}", text::shorten(&request.format), FORMATS.join(", "))
     });
     let mut readable = Vec::new();
     for source in &request.sources {
@@ -84,12 +80,8 @@ pub fn import(request: &ImportRequest, context: &ImportContext) -> Vec<Planned> 
     }
     match request.format.as_str() {
         "systemd" => systemd::import(&readable, &mut sink),
-        "crontab" => readable
-            .iter()
-            .for_each(|s| crontab::import(s, crontab::Kind::User, &mut sink)),
-        "system_crontab" => readable
-            .iter()
-            .for_each(|s| crontab::import(s, crontab::Kind::System, &mut sink)),
+        "crontab" => readable.iter().for_each(|s| crontab::import(s, crontab::Kind::User, &mut sink)),
+        "system_crontab" => readable.iter().for_each(|s| crontab::import(s, crontab::Kind::System, &mut sink)),
         "anacrontab" => readable.iter().for_each(|s| anacron::import(s, &mut sink)),
         "script" => readable.iter().for_each(|s| script::import(s, &mut sink)),
         "yaml" => readable.iter().for_each(|s| yaml::import(s, &mut sink)),

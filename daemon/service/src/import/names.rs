@@ -19,11 +19,7 @@ impl Names {
         let mut count = self.seen.get(&base).copied().unwrap_or(0);
         loop {
             count += 1;
-            let name = if count == 1 {
-                base.clone()
-            } else {
-                numbered(&base, count)
-            };
+            let name = if count == 1 { base.clone() } else { numbered(&base, count) };
             if count == 1 || !self.seen.contains_key(&name) {
                 self.seen.insert(base, count);
                 if count > 1 {
@@ -74,10 +70,7 @@ pub(super) fn of_command(text: &str) -> String {
             .map(file_name)
             .find(|word| GUARDS.contains(word) && word.len() > 2)
     };
-    commands()
-        .find_map(of_simple_command)
-        .or_else(|| guard().map(str::to_owned))
-        .unwrap_or_else(|| "job".to_owned())
+    commands().find_map(of_simple_command).or_else(|| guard().map(str::to_owned)).unwrap_or_else(|| "job".to_owned())
 }
 
 /// Words that only decide whether or where the next command runs.
@@ -94,10 +87,7 @@ const WRAPPERS: [&str; 19] = [
 const INTERPRETERS: [&str; 7] = ["php", "perl", "python", "python3", "ruby", "node", "java"];
 
 fn of_simple_command(text: &str) -> Option<String> {
-    let mut words = text
-        .split_ascii_whitespace()
-        .map(|word| word.trim_matches(['"', '\'']))
-        .peekable();
+    let mut words = text.split_ascii_whitespace().map(|word| word.trim_matches(['"', '\''])).peekable();
     let mut wrapped_by = "";
     loop {
         let word = words.next()?;
@@ -132,13 +122,9 @@ fn of_simple_command(text: &str) -> Option<String> {
             return Some(directory.unwrap_or(name).to_owned());
         }
         // `php /usr/share/cacti/poller.php` is about the script.
-        let script = words
-            .peek()
-            .filter(|word| INTERPRETERS.contains(&name) && word.starts_with('/'));
+        let script = words.peek().filter(|word| INTERPRETERS.contains(&name) && word.starts_with('/'));
         let name = script.map_or(name, |script| file_name(script));
-        return name
-            .contains(|c: char| c.is_ascii_alphanumeric())
-            .then(|| name.to_owned());
+        return name.contains(|c: char| c.is_ascii_alphanumeric()).then(|| name.to_owned());
     }
 }
 

@@ -34,14 +34,7 @@ pub(super) struct At<'a> {
 impl Sink {
     pub(super) fn new(owner: Option<String>, context: &ImportContext) -> Self {
         let (default_user, local_zone) = (context.default_user.clone(), context.local_zone.clone());
-        Sink {
-            owner,
-            default_user,
-            local_zone,
-            names: Names::default(),
-            bytes: 0,
-            planned: Vec::new(),
-        }
+        Sink { owner, default_user, local_zone, names: Names::default(), bytes: 0, planned: Vec::new() }
     }
 
     /// Login name of the account that will own what is made.
@@ -66,14 +59,7 @@ impl Sink {
         }
         let name = self.names.claim(base);
         let line = line(at.source, at.line, at.text, "made", Some(name.clone()), notes);
-        self.planned.push(Planned {
-            line,
-            made: Some(Made {
-                name,
-                user: self.owner.clone(),
-                spec,
-            }),
-        });
+        self.planned.push(Planned { line, made: Some(Made { name, user: self.owner.clone(), spec }) });
         true
     }
 
@@ -113,18 +99,14 @@ impl Sink {
     }
 
     pub(super) fn made_count_since(&self, mark: usize) -> usize {
-        self.planned[mark.min(self.planned.len())..]
-            .iter()
-            .filter(|planned| planned.made.is_some())
-            .count()
+        self.planned[mark.min(self.planned.len())..].iter().filter(|planned| planned.made.is_some()).count()
     }
 
     /// Puts remarks about a whole text before what was planned since `mark`.
     pub(super) fn remark(&mut self, mark: usize, source: &str, notes: Vec<String>) {
         if !notes.is_empty() {
             let line = line(source, 0, "", "ignored", None, notes);
-            self.planned
-                .insert(mark.min(self.planned.len()), Planned { line, made: None });
+            self.planned.insert(mark.min(self.planned.len()), Planned { line, made: None });
         }
     }
 
@@ -159,12 +141,7 @@ fn check(spec: &ScheduleSpec) -> Result<(), String> {
             .map_err(|error| format!("the time {trigger:?} is not accepted: {error}"))?;
     }
     let action = spec.shell.iter().chain(spec.command.iter().flatten());
-    let texts = || {
-        action
-            .clone()
-            .chain(&spec.stdin)
-            .chain(spec.env.iter().flatten().map(|(_, value)| value))
-    };
+    let texts = || action.clone().chain(&spec.stdin).chain(spec.env.iter().flatten().map(|(_, value)| value));
     if texts().any(|text| text.contains('\0')) {
         return Err("contains a NUL character, which no process can be given: remove it".to_owned());
     }
@@ -178,18 +155,8 @@ fn check(spec: &ScheduleSpec) -> Result<(), String> {
 }
 
 fn size_of_spec(spec: &ScheduleSpec) -> usize {
-    let env: usize = spec
-        .env
-        .iter()
-        .flatten()
-        .map(|(name, value)| name.len() + value.len() + 64)
-        .sum();
-    let action: usize = spec
-        .shell
-        .iter()
-        .chain(spec.command.iter().flatten())
-        .chain(&spec.stdin)
-        .map(|s| s.len() + 32)
-        .sum();
+    let env: usize = spec.env.iter().flatten().map(|(name, value)| name.len() + value.len() + 64).sum();
+    let action: usize =
+        spec.shell.iter().chain(spec.command.iter().flatten()).chain(&spec.stdin).map(|s| s.len() + 32).sum();
     512 + env + action
 }

@@ -21,10 +21,7 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
 pub(super) fn control_character(line: &str) -> Option<String> {
     let (at, found) = line.char_indices().find(|(_, c)| c.is_control() && *c != '\t')?;
     let column = line[..at].chars().count() + 1;
-    Some(format!(
-        "contains the control character U+{:04X} in column {column}: remove it",
-        found as u32
-    ))
+    Some(format!("contains the control character U+{:04X} in column {column}: remove it", found as u32))
 }
 
 /// A line as a report shows it: shortened, and without anything that a terminal would act upon.
@@ -32,11 +29,7 @@ pub(super) fn shorten(text: &str) -> String {
     let mut shown = String::new();
     let mut characters = text.chars();
     for c in characters.by_ref().take(SHOWN_MAX) {
-        if c.is_control() && c != '\t' {
-            shown.extend(c.escape_default())
-        } else {
-            shown.push(c)
-        }
+        if c.is_control() && c != '\t' { shown.extend(c.escape_default()) } else { shown.push(c) }
     }
     if characters.next().is_some() {
         shown.push('…');

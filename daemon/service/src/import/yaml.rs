@@ -29,43 +29,26 @@ struct Entry {
 
 pub(super) fn import(source: &ImportSource, sink: &mut Sink) {
     if source.text.len() > BYTES_MAX {
-        return sink.refuse(
-            &source.name,
-            0,
-            "",
-            format!("is larger than {} MiB: import it in parts", BYTES_MAX >> 20),
-        );
+        return sink.refuse(&source.name, 0, "", format!("is larger than {} MiB: import it in parts", BYTES_MAX >> 20));
     }
     let text = source.text.strip_prefix('\u{feff}').unwrap_or(&source.text);
     let file: File = match serde_norway::from_str(text) {
         Ok(file) => file,
         Err(error) => {
-            let line = error
-                .location()
-                .map_or(0, |place| u32::try_from(place.line()).unwrap_or(0));
-            let shown = (line as usize)
-                .checked_sub(1)
-                .and_then(|index| text.lines().nth(index))
-                .unwrap_or_default();
+            let line = error.location().map_or(0, |place| u32::try_from(place.line()).unwrap_or(0));
+            let shown = (line as usize).checked_sub(1).and_then(|index| text.lines().nth(index)).unwrap_or_default();
             let form = "expected is `scheduled_tasks:` and a list of name, schedule, task_file, task_group and, optionally, task_name";
             return sink.refuse(
                 &source.name,
                 line,
                 shown,
-                format!(
-                    "cannot be read: {}; {form}",
-                    crate::import::text::shorten(&error.to_string())
-                ),
+                format!("cannot be read: {}; {form}", crate::import::text::shorten(&error.to_string())),
             );
         }
     };
     let starts = entry_lines(text, file.scheduled_tasks.len());
     for (index, value) in file.scheduled_tasks.into_iter().enumerate() {
-        let (line, shown) = starts
-            .as_ref()
-            .and_then(|starts| starts.get(index))
-            .copied()
-            .unwrap_or((0, ""));
+        let (line, shown) = starts.as_ref().and_then(|starts| starts.get(index)).copied().unwrap_or((0, ""));
         let place = format!("entry {} of scheduled_tasks", index + 1);
         sink.refuse(&source.name, line, shown, refusal(&place, value));
     }
@@ -82,10 +65,7 @@ fn refusal(place: &str, value: Value) -> String {
     let task = entry.task_name.map(|name| format!(" / {name}")).unwrap_or_default();
     let what = quoted(&format!("{} of {}{task}", entry.task_group, entry.task_file));
     let name = super::names::valid(&entry.name);
-    let until = format!(
-        "slothctl scheduler add {name} --cron {} -- COMMAND",
-        quoted(&entry.schedule)
-    );
+    let until = format!("slothctl scheduler add {name} --cron {} -- COMMAND", quoted(&entry.schedule));
     format!(
         "{place}: not_supported: workflows such as {what} cannot be scheduled yet; until then schedule the command behind it: {until}"
     )
@@ -95,10 +75,7 @@ fn refusal(place: &str, value: Value) -> String {
 fn entry_lines(text: &str, count: usize) -> Option<Vec<(u32, &str)>> {
     let mut indent = None;
     let mut starts = Vec::new();
-    let lines = (1u32..)
-        .zip(text.lines())
-        .skip_while(|(_, line)| !line.starts_with("scheduled_tasks:"))
-        .skip(1);
+    let lines = (1u32..).zip(text.lines()).skip_while(|(_, line)| !line.starts_with("scheduled_tasks:")).skip(1);
     for (number, line) in lines {
         let body = line.trim_start();
         let depth = line.len() - body.len();

@@ -42,10 +42,7 @@ pub(super) fn spec(
     };
     Ok(ScheduleSpec {
         trigger: Some(when.trigger.clone()),
-        timezone: variables
-            .zone()?
-            .map(str::to_owned)
-            .filter(|_| when.trigger != "@reboot"),
+        timezone: variables.zone()?.map(str::to_owned).filter(|_| when.trigger != "@reboot"),
         shell,
         command,
         user: user.map(str::to_owned),

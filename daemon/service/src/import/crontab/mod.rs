@@ -48,15 +48,7 @@ pub(super) fn import(source: &ImportSource, kind: Kind, sink: &mut Sink) {
         if let Some(reason) = text::control_character(line.text) {
             sink.refuse(&source.name, line.number, line.text, reason);
         } else if let Some(assignment) = assignment(useful) {
-            variables.read(
-                &assignment,
-                At {
-                    source: &source.name,
-                    line: line.number,
-                    text: line.text,
-                },
-                sink,
-            );
+            variables.read(&assignment, At { source: &source.name, line: line.number, text: line.text }, sink);
         } else {
             entry(source, kind, line, useful, &variables, &mut remarks, sink);
         }
@@ -81,11 +73,7 @@ fn entry(
     remarks: &mut Remarks,
     sink: &mut Sink,
 ) {
-    let at = At {
-        source: &source.name,
-        line: line.number,
-        text: line.text,
-    };
+    let at = At { source: &source.name, line: line.number, text: line.text };
     if sink.refused_as_full(at) {
         return;
     }
@@ -134,11 +122,7 @@ fn check_user(user: &str, command: &str) -> Result<(), String> {
     if user.starts_with('*') {
         return Err("has a sixth time field, which cron does not know: remove one of them".to_owned());
     }
-    if user.contains([':', '/'])
-        && user
-            .split(':')
-            .all(|part| is_login(part.split('/').next().unwrap_or_default()))
-    {
+    if user.contains([':', '/']) && user.split(':').all(|part| is_login(part.split('/').next().unwrap_or_default())) {
         let login = user.split([':', '/']).next().unwrap_or_default();
         return Err(format!(
             "has the user column {user:?} of a BSD: write only {login:?} and set the group of the schedule afterwards"
@@ -146,10 +130,7 @@ fn check_user(user: &str, command: &str) -> Result<(), String> {
     }
     if !is_login(user) {
         let hint = "a system crontab names a user before the command; for a user's own crontab use the format crontab";
-        return Err(format!(
-            "has no user: {:?} is not a login name; {hint}",
-            text::shorten(user)
-        ));
+        return Err(format!("has no user: {:?} is not a login name; {hint}", text::shorten(user)));
     }
     if command.is_empty() {
         let hint = format!("either the command or the user is missing after {user:?}");
@@ -160,9 +141,7 @@ fn check_user(user: &str, command: &str) -> Result<(), String> {
 
 impl Remarks {
     fn notes(&self, removal: &str, variables: &Variables, zone: &str) -> Vec<String> {
-        let mut notes = vec![format!(
-            "cron goes on running these lines until they are removed: {removal}"
-        )];
+        let mut notes = vec![format!("cron goes on running these lines until they are removed: {removal}")];
         let mut kept = "as under cron, runs may overlap (overlap = allow)".to_owned();
         if self.fixed_or_interval {
             kept.push_str(" and nothing missed is made up (catch_up = none)");

@@ -41,10 +41,7 @@ pub(in crate::import) fn assignment(line: &str) -> Option<Assignment> {
         }
         _ => rest,
     };
-    Some(Assignment {
-        name: name.to_owned(),
-        value: value.to_owned(),
-    })
+    Some(Assignment { name: name.to_owned(), value: value.to_owned() })
 }
 
 /// What the lines above say.
@@ -108,17 +105,13 @@ impl Variables {
             "RANDOM_DELAY" => {
                 let minutes = value.parse::<u32>().ok().filter(|minutes| *minutes <= 1440);
                 self.delay = minutes.map_or(Delay::Refused(line), |minutes| {
-                    if minutes == 0 {
-                        Delay::None
-                    } else {
-                        Delay::Minutes(minutes)
-                    }
+                    if minutes == 0 { Delay::None } else { Delay::Minutes(minutes) }
                 });
                 match minutes {
-                    Some(_) => Ok(
-                        "becomes the jitter of the jobs below, fixed for this host; cron of Debian ignores it"
-                            .to_owned(),
-                    ),
+                    Some(_) => {
+                        Ok("becomes the jitter of the jobs below, fixed for this host; cron of Debian ignores it"
+                            .to_owned())
+                    }
                     None => Err("is not a number of minutes from 0 to 1440; the jobs below are refused".to_owned()),
                 }
             }
@@ -151,9 +144,9 @@ impl Variables {
             name if name.starts_with("SLOTH_") => {
                 Err("names that begin with SLOTH_ are set by slothd; the jobs below run without it".to_owned())
             }
-            name if !is_variable(name) => Err(format!(
-                "{name:?} is not a name for a variable; the jobs below run without it"
-            )),
+            name if !is_variable(name) => {
+                Err(format!("{name:?} is not a name for a variable; the jobs below run without it"))
+            }
             _ => {
                 self.set(name, value)?;
                 Ok(match name.as_str() {
@@ -170,10 +163,7 @@ impl Variables {
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
-        let former = self
-            .env
-            .get(name)
-            .map_or(0, |value| VARIABLE_BYTES + name.len() + value.len());
+        let former = self.env.get(name).map_or(0, |value| VARIABLE_BYTES + name.len() + value.len());
         let bytes = self.bytes - former + VARIABLE_BYTES + name.len() + value.len();
         if bytes > ENV_BYTES_MAX {
             return Err(format!(
@@ -195,9 +185,7 @@ impl Variables {
         match &self.zone {
             Zone::System => Ok(None),
             Zone::Named(name) => Ok(Some(name)),
-            Zone::Refused(line) => Err(format!(
-                "its time zone, CRON_TZ in line {line}, is refused: correct that line"
-            )),
+            Zone::Refused(line) => Err(format!("its time zone, CRON_TZ in line {line}, is refused: correct that line")),
         }
     }
 
@@ -206,9 +194,9 @@ impl Variables {
         match self.delay {
             Delay::None => Ok(None),
             Delay::Minutes(minutes) => Ok(Some(minutes)),
-            Delay::Refused(line) => Err(format!(
-                "its delay, RANDOM_DELAY in line {line}, is refused: correct that line"
-            )),
+            Delay::Refused(line) => {
+                Err(format!("its delay, RANDOM_DELAY in line {line}, is refused: correct that line"))
+            }
         }
     }
 

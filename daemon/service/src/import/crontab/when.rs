@@ -14,11 +14,7 @@ pub(super) struct When {
 
 impl When {
     fn exactly(trigger: impl Into<String>) -> Self {
-        When {
-            trigger: trigger.into(),
-            jitter_minutes: None,
-            anchored: false,
-        }
+        When { trigger: trigger.into(), jitter_minutes: None, anchored: false }
     }
 }
 
@@ -29,52 +25,17 @@ struct Field {
     names: &'static [&'static str],
 }
 
-const MONTHS: [&str; 12] = [
-    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
-];
+const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 const DAYS: [&str; 8] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const FIELDS: [Field; 5] = [
-    Field {
-        name: "minute",
-        min: 0,
-        max: 59,
-        names: &[],
-    },
-    Field {
-        name: "hour",
-        min: 0,
-        max: 23,
-        names: &[],
-    },
-    Field {
-        name: "day of month",
-        min: 1,
-        max: 31,
-        names: &[],
-    },
-    Field {
-        name: "month",
-        min: 1,
-        max: 12,
-        names: &MONTHS,
-    },
-    Field {
-        name: "day of week",
-        min: 0,
-        max: 7,
-        names: &DAYS,
-    },
+    Field { name: "minute", min: 0, max: 59, names: &[] },
+    Field { name: "hour", min: 0, max: 23, names: &[] },
+    Field { name: "day of month", min: 1, max: 31, names: &[] },
+    Field { name: "month", min: 1, max: 12, names: &MONTHS },
+    Field { name: "day of week", min: 0, max: 7, names: &DAYS },
 ];
-const NICKNAMES: [&str; 8] = [
-    "@reboot",
-    "@yearly",
-    "@annually",
-    "@monthly",
-    "@weekly",
-    "@daily",
-    "@midnight",
-    "@hourly",
-];
+const NICKNAMES: [&str; 8] =
+    ["@reboot", "@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"];
 
 /// Reads the time at the start of a line; returns it and the rest of the line.
 pub(super) fn read<'a>(line: &'a str, notes: &mut Vec<String>) -> Result<(When, &'a str), String> {
@@ -90,20 +51,14 @@ pub(super) fn read<'a>(line: &'a str, notes: &mut Vec<String>) -> Result<(When, 
     }
     if !line.starts_with(|c: char| c.is_ascii_digit() || "*~,-/?".contains(c)) {
         let hint = "a line is a comment (#), NAME=value, or five time fields and a command";
-        return Err(format!(
-            "is not a line of a crontab: {} is no minute; {hint}",
-            quoted(super::split_word(line).0)
-        ));
+        return Err(format!("is not a line of a crontab: {} is no minute; {hint}", quoted(super::split_word(line).0)));
     }
     let mut rest = line;
     let mut fields = [""; 5];
     for (text, field) in fields.iter_mut().zip(&FIELDS) {
         (*text, rest) = super::split_word(rest);
         if text.is_empty() {
-            return Err(format!(
-                "ends before the {}: five time fields and a command are needed",
-                field.name
-            ));
+            return Err(format!("ends before the {}: five time fields and a command are needed", field.name));
         }
     }
     if let Some(when) = random(&fields, notes)? {
@@ -116,14 +71,7 @@ pub(super) fn read<'a>(line: &'a str, notes: &mut Vec<String>) -> Result<(When, 
         return Err("has a sixth time field, which cron does not know: remove one of them".to_owned());
     }
     let anchored = fields[0].starts_with('*') && !fields[1].starts_with('*');
-    Ok((
-        When {
-            trigger: fields.join(" "),
-            jitter_minutes: None,
-            anchored,
-        },
-        rest,
-    ))
+    Ok((When { trigger: fields.join(" "), jitter_minutes: None, anchored }, rest))
 }
 
 /// Whether cron reads a trigger of slothd, and reads it the same.
@@ -145,14 +93,7 @@ fn nickname<'a>(line: &'a str, notes: &mut Vec<String>) -> Result<(When, &'a str
     };
     if word == "@every_minute" || word == "@every_second" {
         foreign(notes, "FreeBSD's cron");
-        return Ok((
-            When::exactly(if word == "@every_minute" {
-                "* * * * *"
-            } else {
-                "* * * * * *"
-            }),
-            rest,
-        ));
+        return Ok((When::exactly(if word == "@every_minute" { "* * * * *" } else { "* * * * * *" }), rest));
     }
     if word == "@every" {
         let (period, rest) = super::split_word(rest);
@@ -160,9 +101,8 @@ fn nickname<'a>(line: &'a str, notes: &mut Vec<String>) -> Result<(When, &'a str
         notes.push("the period is counted from the import".to_owned());
         return Ok((When::exactly(format!("@every {period}")), rest));
     }
-    if let Some(seconds) = word
-        .strip_prefix('@')
-        .filter(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()))
+    if let Some(seconds) =
+        word.strip_prefix('@').filter(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()))
     {
         let since_end = "FreeBSD's cron counts the pause from the end of a run";
         return Err(format!(
@@ -170,10 +110,7 @@ fn nickname<'a>(line: &'a str, notes: &mut Vec<String>) -> Result<(When, &'a str
         ));
     }
     let known = "@reboot, @yearly, @annually, @monthly, @weekly, @daily, @midnight and @hourly, in small letters";
-    Err(format!(
-        "{} is not a time that cron knows: it knows {known}",
-        quoted(word)
-    ))
+    Err(format!("{} is not a time that cron knows: it knows {known}", quoted(word)))
 }
 
 /// cronie's `a~b`, a value that each start of its daemon draws anew: the first minute and a delay fixed for the host.
@@ -196,15 +133,9 @@ fn random(fields: &[&str; 5], notes: &mut Vec<String>) -> Result<Option<When>, S
         (Some((0, 59)), Some((from, to))) => (["0".to_owned(), from.to_string()], (to - from + 1) * 60),
         _ => return Err(refused()),
     };
-    notes.push(format!(
-        "the random time (`~`) becomes a delay below {jitter_minutes} minutes, fixed for this host"
-    ));
+    notes.push(format!("the random time (`~`) becomes a delay below {jitter_minutes} minutes, fixed for this host"));
     let trigger = format!("{} {} {}", first[0], first[1], fields[2..].join(" "));
-    Ok(Some(When {
-        trigger,
-        jitter_minutes: Some(jitter_minutes),
-        anchored: false,
-    }))
+    Ok(Some(When { trigger, jitter_minutes: Some(jitter_minutes), anchored: false }))
 }
 
 impl Field {
@@ -222,19 +153,14 @@ impl Field {
             if base == "*" {
                 continue;
             }
-            let (first, last) = base
-                .split_once('-')
-                .map_or((base, None), |(first, last)| (first, Some(last)));
+            let (first, last) = base.split_once('-').map_or((base, None), |(first, last)| (first, Some(last)));
             let Some(first) = self.value(first) else {
                 return refuse(item, &self.expectation(item));
             };
             match last {
                 None if step.is_some() => {
                     let range = format!("{base}-{}/{}", self.max, step.unwrap_or_default());
-                    return refuse(
-                        item,
-                        &format!("cron reads no step after a single value: write {range} or {base}"),
-                    );
+                    return refuse(item, &format!("cron reads no step after a single value: write {range} or {base}"));
                 }
                 None => {}
                 Some(last) => match self.value(last) {
@@ -279,11 +205,7 @@ impl Field {
             return Ok(None);
         };
         let end = |text: &str, default: u32| {
-            if text.is_empty() {
-                Some(default)
-            } else {
-                self.value(text)
-            }
+            if text.is_empty() { Some(default) } else { self.value(text) }
         };
         match (end(from, self.min), end(to, self.max)) {
             (Some(from), Some(to)) if from <= to => Ok(Some((from, to))),

@@ -24,15 +24,7 @@ const SHORTHANDS: [(&str, &str); 12] = [
     ("biannually", "0 0 1 1,7 *"),
     ("bi-annually", "0 0 1 1,7 *"),
 ];
-const DAYS: [&str; 7] = [
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-    "Sunday",
-];
+const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 const DAYS_SHORT: [&str; 7] = ["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"];
 
 /// A component of a date or time: its name and the values it can have.
@@ -42,59 +34,25 @@ struct Unit {
     max: u32,
 }
 
-const YEAR: Unit = Unit {
-    name: "year",
-    min: 1970,
-    max: 2199,
-};
-const MONTH: Unit = Unit {
-    name: "month",
-    min: 1,
-    max: 12,
-};
-const DAY: Unit = Unit {
-    name: "day",
-    min: 1,
-    max: 31,
-};
-const HOUR: Unit = Unit {
-    name: "hour",
-    min: 0,
-    max: 23,
-};
-const MINUTE: Unit = Unit {
-    name: "minute",
-    min: 0,
-    max: 59,
-};
-const SECOND: Unit = Unit {
-    name: "second",
-    min: 0,
-    max: 59,
-};
+const YEAR: Unit = Unit { name: "year", min: 1970, max: 2199 };
+const MONTH: Unit = Unit { name: "month", min: 1, max: 12 };
+const DAY: Unit = Unit { name: "day", min: 1, max: 31 };
+const HOUR: Unit = Unit { name: "hour", min: 0, max: 23 };
+const MINUTE: Unit = Unit { name: "minute", min: 0, max: 59 };
+const SECOND: Unit = Unit { name: "second", min: 0, max: 59 };
 
 /// Translates an event, or says what stands in the way.
 pub(super) fn parse(text: &str) -> Result<Calendar, String> {
     let mut tokens: Vec<&str> = text.split_ascii_whitespace().collect();
     let is_zone = |token: &&str| token.starts_with(|c: char| c.is_ascii_alphabetic()) && weekdays(token).is_err();
-    let timezone = if tokens.len() > 1 {
-        tokens.pop_if(|token| is_zone(&&**token)).map(str::to_owned)
-    } else {
-        None
-    };
-    if timezone
-        .as_deref()
-        .is_some_and(|zone| !crate::import::words::is_zone(zone))
-    {
+    let timezone = if tokens.len() > 1 { tokens.pop_if(|token| is_zone(&&**token)).map(str::to_owned) } else { None };
+    if timezone.as_deref().is_some_and(|zone| !crate::import::words::is_zone(zone)) {
         return Err("its time zone has no IANA name: write one like Europe/Lisbon".to_owned());
     }
     if let [word] = tokens.as_slice()
         && let Some((_, trigger)) = SHORTHANDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(word))
     {
-        return Ok(Calendar {
-            trigger: (*trigger).to_owned(),
-            timezone,
-        });
+        return Ok(Calendar { trigger: (*trigger).to_owned(), timezone });
     }
     let (days, rest) = match tokens.as_slice() {
         [first, rest @ ..] if first.starts_with(|c: char| c.is_ascii_alphabetic()) => (Some(weekdays(first)?), rest),
@@ -154,10 +112,7 @@ fn read_time(text: &str) -> Result<Fields, String> {
         [hour, minute, second] => (*hour, *minute, *second),
         _ => return Err("it has no time such as 09:00 or 09:00:30".to_owned()),
     };
-    if second
-        .split(['/', ','])
-        .any(|item| item.replace("..", "").contains('.'))
-    {
+    if second.split(['/', ',']).any(|item| item.replace("..", "").contains('.')) {
         return Err("it names fractions of a second, which slothd does not: write whole seconds".to_owned());
     }
     Ok((HOUR.field(hour)?, MINUTE.field(minute)?, SECOND.field(second)?))
@@ -170,12 +125,7 @@ fn days_from_end(text: &str) -> Result<String, String> {
         let (start, step) = match item.split_once('/') {
             Some((start, step)) => (
                 start,
-                Some(
-                    step.parse::<usize>()
-                        .ok()
-                        .filter(|step| *step > 0)
-                        .ok_or("it has a step that is no number")?,
-                ),
+                Some(step.parse::<usize>().ok().filter(|step| *step > 0).ok_or("it has a step that is no number")?),
             ),
             None => (item, None),
         };
@@ -187,11 +137,7 @@ fn days_from_end(text: &str) -> Result<String, String> {
         days.extend((last..=start).rev().step_by(step.unwrap_or(1)));
     }
     let name = |day: &u32| {
-        if *day == 1 {
-            "L".to_owned()
-        } else {
-            format!("L-{}", day - 1)
-        }
+        if *day == 1 { "L".to_owned() } else { format!("L-{}", day - 1) }
     };
     Ok(days.iter().map(name).collect::<Vec<_>>().join(","))
 }
@@ -200,9 +146,7 @@ fn weekdays(text: &str) -> Result<String, String> {
     let day = |name: &str| {
         let is =
             |day: &&str| day.eq_ignore_ascii_case(name) || (name.len() == 3 && day[..3].eq_ignore_ascii_case(name));
-        DAYS.iter()
-            .position(is)
-            .ok_or_else(|| format!("{name:?} is not a day of the week"))
+        DAYS.iter().position(is).ok_or_else(|| format!("{name:?} is not a day of the week"))
     };
     let mut items = Vec::new();
     for item in text.trim_end_matches(',').split(',') {
@@ -233,10 +177,7 @@ impl Unit {
     fn item(&self, item: &str) -> Result<String, String> {
         let wrong = || format!("the {} {item:?} is not one that systemd reads", self.name);
         let (base, step) = match item.split_once('/') {
-            Some((base, step)) => (
-                base,
-                Some(step.parse::<u32>().ok().filter(|step| *step > 0).ok_or_else(wrong)?),
-            ),
+            Some((base, step)) => (base, Some(step.parse::<u32>().ok().filter(|step| *step > 0).ok_or_else(wrong)?)),
             None => (item, None),
         };
         let (first, last) = match base.split_once("..") {
@@ -256,11 +197,7 @@ impl Unit {
     }
 
     fn value(&self, text: &str) -> Result<u32, String> {
-        let number = text
-            .bytes()
-            .all(|b| b.is_ascii_digit())
-            .then(|| text.parse::<u32>().ok())
-            .flatten();
+        let number = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<u32>().ok()).flatten();
         let number = number.map(|number| match number {
             // Two digits of a year.
             0..70 if self.max == YEAR.max => number + 2000,
@@ -269,12 +206,7 @@ impl Unit {
         });
         number
             .filter(|number| (self.min..=self.max).contains(number))
-            .ok_or_else(|| {
-                format!(
-                    "the {} {text:?} is not a number from {} to {}",
-                    self.name, self.min, self.max
-                )
-            })
+            .ok_or_else(|| format!("the {} {text:?} is not a number from {} to {}", self.name, self.min, self.max))
     }
 }
 
@@ -283,11 +215,7 @@ mod tests {
     use super::*;
 
     fn check(event: &str, trigger: &str) {
-        assert_eq!(
-            parse(event).map(|calendar| calendar.trigger).as_deref(),
-            Ok(trigger),
-            "{event}"
-        );
+        assert_eq!(parse(event).map(|calendar| calendar.trigger).as_deref(), Ok(trigger), "{event}");
     }
 
     #[test]
@@ -311,23 +239,11 @@ mod tests {
     #[test]
     fn zones_are_kept_and_the_rest_is_refused() {
         let zoned = parse("Mon *-*-* 09:00 Europe/Lisbon").expect("an event");
-        assert_eq!(
-            (zoned.trigger.as_str(), zoned.timezone.as_deref()),
-            ("0 9 * * MON", Some("Europe/Lisbon"))
-        );
+        assert_eq!((zoned.trigger.as_str(), zoned.timezone.as_deref()), ("0 9 * * MON", Some("Europe/Lisbon")));
         assert_eq!(parse("daily UTC").expect("an event").timezone.as_deref(), Some("UTC"));
-        for event in [
-            "*:*/10",
-            "Sat..Mon",
-            "25:00",
-            "*:*:0.5",
-            "whenever",
-            "",
-            "@1700000000",
-            "*-*~03..01",
-            "1..",
-            "Mon Tue",
-        ] {
+        for event in
+            ["*:*/10", "Sat..Mon", "25:00", "*:*:0.5", "whenever", "", "@1700000000", "*-*~03..01", "1..", "Mon Tue"]
+        {
             assert!(parse(event).is_err(), "{event}");
         }
     }

@@ -18,18 +18,11 @@ pub(super) struct Command {
 pub(super) fn commands(value: &str, specifiers: &Specifiers<'_>, env: &Environment) -> Result<Vec<Command>, String> {
     let words = words::split(value)?;
     let parts = words.split(|word| word.text == ";" && !word.quoted);
-    parts
-        .filter(|part| !part.is_empty())
-        .map(|part| command(part.to_vec(), specifiers, env))
-        .collect()
+    parts.filter(|part| !part.is_empty()).map(|part| command(part.to_vec(), specifiers, env)).collect()
 }
 
 fn command(mut words: Vec<words::Word>, specifiers: &Specifiers<'_>, env: &Environment) -> Result<Command, String> {
-    let mut made = Command {
-        argv: Vec::new(),
-        may_fail: false,
-        privileged: false,
-    };
+    let mut made = Command { argv: Vec::new(), may_fail: false, privileged: false };
     let (mut names_itself, mut literal) = (false, false);
     let program = words.first_mut().ok_or("has no command")?;
     while let Some(prefix) = program.text.chars().next().filter(|c| "-@:+!|".contains(*c)) {
@@ -39,7 +32,7 @@ fn command(mut words: Vec<words::Word>, specifiers: &Specifiers<'_>, env: &Envir
             ':' => literal = true,
             '|' => {
                 return Err(
-                    "has the prefix `|` (run by the user's shell): write the shell and -c into the line".to_owned(),
+                    "has the prefix `|` (run by the user's shell): write the shell and -c into the line".to_owned()
                 );
             }
             _ => made.privileged = true,
@@ -61,11 +54,8 @@ fn command(mut words: Vec<words::Word>, specifiers: &Specifiers<'_>, env: &Envir
             ));
         }
     }
-    made.argv = if literal {
-        words.into_iter().map(|word| word.text).collect()
-    } else {
-        words::substitute(words, env)?
-    };
+    made.argv =
+        if literal { words.into_iter().map(|word| word.text).collect() } else { words::substitute(words, env)? };
     if made.argv.first().is_none_or(String::is_empty) {
         return Err("has an empty command".to_owned());
     }
@@ -110,11 +100,7 @@ impl Steps {
             .collect();
         chain.extend(self.assertions.iter().map(|test| format!("{{ {test} || exit 1; }}")));
         chain.extend(self.checks.iter().map(|check| {
-            let ends = if check.may_fail {
-                ":"
-            } else {
-                "{ [ $? -eq 255 ] && exit 255; exit 0; }"
-            };
+            let ends = if check.may_fail { ":" } else { "{ [ $? -eq 255 ] && exit 255; exit 0; }" };
             format!("{{ {} || {ends}; }}", join(&check.argv))
         }));
         chain.extend(self.commands.iter().map(|command| match command.may_fail {
@@ -136,8 +122,5 @@ impl Action {
 }
 
 fn join_after_exec(argv: &[String]) -> String {
-    argv.iter()
-        .map(|word| crate::import::words::quote(word))
-        .collect::<Vec<_>>()
-        .join(" ")
+    argv.iter().map(|word| crate::import::words::quote(word)).collect::<Vec<_>>().join(" ")
 }

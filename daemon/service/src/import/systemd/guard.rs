@@ -20,21 +20,14 @@ pub(super) fn guards<'a>(unit: &'a Unit, specifiers: &Specifiers<'_>) -> Result<
     let mut guards = Guards::default();
     let mut any: [Vec<String>; 2] = [Vec::new(), Vec::new()];
     let is_test = |entry: &&Entry| entry.key.starts_with("Condition") || entry.key.starts_with("Assert");
-    for key in unit
-        .keys("Unit")
-        .into_iter()
-        .filter(is_test)
-        .map(|entry| entry.key.as_str())
-    {
+    for key in unit.keys("Unit").into_iter().filter(is_test).map(|entry| entry.key.as_str()) {
         for entry in unit.all("Unit", key) {
             let (kind, asserts) = match key.strip_prefix("Condition") {
                 Some(kind) => (kind, false),
                 None => (key.strip_prefix("Assert").unwrap_or(key), true),
             };
             let value = specifiers.expand(&entry.value).map_err(|reason| (entry, reason))?;
-            let (triggers, value) = value
-                .strip_prefix('|')
-                .map_or((false, value.as_str()), |rest| (true, rest));
+            let (triggers, value) = value.strip_prefix('|').map_or((false, value.as_str()), |rest| (true, rest));
             let (negated, value) = value.strip_prefix('!').map_or((false, value), |rest| (true, rest));
             match test(kind, value.trim_ascii()) {
                 Test::Shell(text) => {
@@ -45,9 +38,7 @@ pub(super) fn guards<'a>(unit: &'a Unit, specifiers: &Specifiers<'_>) -> Result<
                         (false, true) => guards.assertions.push(text),
                     }
                 }
-                Test::Harmless(remark) => guards
-                    .notes
-                    .push(format!("{key}={} is not asked: {remark}", entry.value)),
+                Test::Harmless(remark) => guards.notes.push(format!("{key}={} is not asked: {remark}", entry.value)),
                 Test::Impossible => {
                     let reason = format!(
                         "{key}= cannot be asked by slothd: test it in the command, or remove it with `systemctl edit`"
@@ -60,9 +51,7 @@ pub(super) fn guards<'a>(unit: &'a Unit, specifiers: &Specifiers<'_>) -> Result<
     for entry in unit.all("Unit", "Requisite") {
         let units = specifiers.expand(&entry.value).map_err(|reason| (entry, reason))?;
         let units: Vec<String> = units.split_ascii_whitespace().map(quote).collect();
-        guards
-            .assertions
-            .push(format!("systemctl is-active --quiet {}", units.join(" ")));
+        guards.assertions.push(format!("systemctl is-active --quiet {}", units.join(" ")));
     }
     let [conditions, assertions] = any.map(|tests| match tests.as_slice() {
         [] => None,
@@ -93,11 +82,7 @@ fn test(kind: &str, value: &str) -> Test {
         "FileIsExecutable" => path("-x"),
         "PathIsMountPoint" => Test::Shell(format!("mountpoint -q {}", quote(value))),
         "DirectoryNotEmpty" => Test::Shell(format!("test -n \"$(ls -A {} 2>/dev/null)\"", quote(value))),
-        "PathExistsGlob"
-            if value
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"/._-*?[]".contains(&b)) =>
-        {
+        "PathExistsGlob" if value.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-*?[]".contains(&b)) => {
             Test::Shell(format!("test -n \"$(ls -d {value} 2>/dev/null)\""))
         }
         "Virtualization" => match (value, boolean(value)) {
@@ -107,9 +92,9 @@ fn test(kind: &str, value: &str) -> Test {
             (_, Some(false)) => Test::Shell("{ ! systemd-detect-virt --quiet; }".to_owned()),
             _ => Test::Impossible,
         },
-        "KernelCommandLine" if value.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-=".contains(&b)) => Test::Shell(
-            format!("grep -qw -- {} /proc/cmdline", quote(&value.replace('.', "\\."))),
-        ),
+        "KernelCommandLine" if value.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-=".contains(&b)) => {
+            Test::Shell(format!("grep -qw -- {} /proc/cmdline", quote(&value.replace('.', "\\."))))
+        }
         "ACPower" => Test::Harmless("the job also runs on battery"),
         "Capability" => Test::Harmless("the job runs with what its user may do"),
         _ => Test::Impossible,

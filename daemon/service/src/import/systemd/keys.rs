@@ -11,30 +11,15 @@ const REFUSED: [(&str, &str); 33] = [
         "EnvironmentFile",
         "add a drop-in with an empty `EnvironmentFile=` and the variables as Environment= lines, and import it with the unit",
     ),
-    (
-        "PassEnvironment",
-        "variables of the manager are not passed on: write them as Environment= lines",
-    ),
-    (
-        "ExecStop",
-        "nothing is run at the end of a job: call it at the end of ExecStart",
-    ),
+    ("PassEnvironment", "variables of the manager are not passed on: write them as Environment= lines"),
+    ("ExecStop", "nothing is run at the end of a job: call it at the end of ExecStart"),
     (
         "ExecStopPost",
         "nothing is run after the end of a job: call it at the end of ExecStart, or in a schedule with `after`",
     ),
-    (
-        "SupplementaryGroups",
-        "further groups cannot be set: make the user a member of them (usermod -aG)",
-    ),
-    (
-        "AmbientCapabilities",
-        "capabilities cannot be given: run it as root, or set them on the program (setcap)",
-    ),
-    (
-        "RootDirectory",
-        "jobs run in the root of the host: call chroot(8) in ExecStart",
-    ),
+    ("SupplementaryGroups", "further groups cannot be set: make the user a member of them (usermod -aG)"),
+    ("AmbientCapabilities", "capabilities cannot be given: run it as root, or set them on the program (setcap)"),
+    ("RootDirectory", "jobs run in the root of the host: call chroot(8) in ExecStart"),
     ("RootImage", "jobs run in the root of the host"),
     ("RootEphemeral", "jobs run in the root of the host"),
     ("MountImages", "no images are mounted for a job"),
@@ -44,44 +29,23 @@ const REFUSED: [(&str, &str); 33] = [
     ("BindReadOnlyPaths", "no directories are mounted for a job"),
     ("TemporaryFileSystem", "no directories are mounted for a job"),
     ("LoadCredential", "credentials are not loaded: read them from a file"),
-    (
-        "LoadCredentialEncrypted",
-        "credentials are not loaded: read them from a file",
-    ),
+    ("LoadCredentialEncrypted", "credentials are not loaded: read them from a file"),
     ("SetCredential", "credentials are not set: read them from a file"),
-    (
-        "SetCredentialEncrypted",
-        "credentials are not set: read them from a file",
-    ),
-    (
-        "NetworkNamespacePath",
-        "no namespace is joined: call nsenter(1) or `ip netns exec` in ExecStart",
-    ),
-    (
-        "IPCNamespacePath",
-        "no namespace is joined: call nsenter(1) in ExecStart",
-    ),
+    ("SetCredentialEncrypted", "credentials are not set: read them from a file"),
+    ("NetworkNamespacePath", "no namespace is joined: call nsenter(1) or `ip netns exec` in ExecStart"),
+    ("IPCNamespacePath", "no namespace is joined: call nsenter(1) in ExecStart"),
     ("StandardInputData", "binary input is not given: read it from a file"),
     ("OpenFile", "no files are opened for a job: open them by path"),
     ("Sockets", "no sockets are passed on"),
     ("PAMName", "no PAM session is opened: call runuser(1) in ExecStart"),
     ("TTYPath", "a job has no terminal"),
-    (
-        "SELinuxContext",
-        "no security context is set: call runcon(1) in ExecStart",
-    ),
+    ("SELinuxContext", "no security context is set: call runcon(1) in ExecStart"),
     ("SmackProcessLabel", "no security label is set"),
     ("Personality", "no personality is set: call setarch(8) in ExecStart"),
     ("ExecSearchPath", "programs are searched in PATH: write their paths"),
-    (
-        "RuntimeDirectory",
-        "no directories are made for a job: make it in ExecStartPre (install -d), or by tmpfiles.d",
-    ),
+    ("RuntimeDirectory", "no directories are made for a job: make it in ExecStartPre (install -d), or by tmpfiles.d"),
     ("BusName", "a job offers no name on the bus"),
-    (
-        "StandardInputText",
-        "text is not given as input this way: set `stdin` of the schedule, or read a file",
-    ),
+    ("StandardInputText", "text is not given as input this way: set `stdin` of the schedule, or read a file"),
 ];
 
 /// Keys that are read elsewhere, and those that mean nothing for a single start.
@@ -177,30 +141,18 @@ pub(super) fn refuse_what_matters(unit: &Unit) -> Result<(), Refusal<'_>> {
 /// Names what is left out.
 pub(super) fn remarks(unit: &Unit, notes: &mut Vec<String>) {
     let (mut sandbox, mut other) = (Vec::new(), Vec::new());
-    for entry in unit
-        .keys(SERVICE)
-        .into_iter()
-        .filter(|entry| !KNOWN.contains(&entry.key.as_str()))
-    {
-        let list = if SANDBOX.iter().any(|prefix| entry.key.starts_with(prefix)) {
-            &mut sandbox
-        } else {
-            &mut other
-        };
+    for entry in unit.keys(SERVICE).into_iter().filter(|entry| !KNOWN.contains(&entry.key.as_str())) {
+        let list = if SANDBOX.iter().any(|prefix| entry.key.starts_with(prefix)) { &mut sandbox } else { &mut other };
         list.push(entry.key.clone());
     }
     for (key, root) in DIRECTORIES {
         for entry in unit.all(SERVICE, key) {
-            notes.push(format!(
-                "{key}={}: must exist below {root}, slothd does not make it",
-                entry.value
-            ));
+            notes.push(format!("{key}={}: must exist below {root}, slothd does not make it", entry.value));
         }
     }
     for key in ["StandardOutput", "StandardError"] {
-        if let Some(entry) = unit
-            .last(SERVICE, key)
-            .filter(|entry| !["journal", "inherit"].contains(&entry.value.as_str()))
+        if let Some(entry) =
+            unit.last(SERVICE, key).filter(|entry| !["journal", "inherit"].contains(&entry.value.as_str()))
         {
             notes.push(format!(
                 "{key}={}: the output is kept with the run instead (`slothctl run logs ID`)",
@@ -208,20 +160,13 @@ pub(super) fn remarks(unit: &Unit, notes: &mut Vec<String>) {
             ));
         }
     }
-    if unit
-        .last(SERVICE, "RemainAfterExit")
-        .and_then(|entry| boolean(&entry.value))
-        == Some(true)
-    {
+    if unit.last(SERVICE, "RemainAfterExit").and_then(|entry| boolean(&entry.value)) == Some(true) {
         notes.push(
             "RemainAfterExit=yes: systemd runs it once until it is stopped, slothd each time it is due".to_owned(),
         );
     }
     if !sandbox.is_empty() {
-        notes.push(format!(
-            "the job runs without the sandbox of the unit: {}",
-            sandbox.join(", ")
-        ));
+        notes.push(format!("the job runs without the sandbox of the unit: {}", sandbox.join(", ")));
     }
     if !other.is_empty() {
         notes.push(format!("not carried over: {}", other.join(", ")));
@@ -231,41 +176,25 @@ pub(super) fn remarks(unit: &Unit, notes: &mut Vec<String>) {
 
 /// Names the other units that systemd would start, stop or wait for.
 fn links(unit: &Unit, notes: &mut Vec<String>) {
-    const SILENT: [&str; 7] = [
-        "Description",
-        "Documentation",
-        "DefaultDependencies",
-        "CollectMode",
-        "SourcePath",
-        "Before",
-        "Requisite",
-    ];
+    const SILENT: [&str; 7] =
+        ["Description", "Documentation", "DefaultDependencies", "CollectMode", "SourcePath", "Before", "Requisite"];
     let is_told = |entry: &&Entry| {
         let key = entry.key.as_str();
         let is_shutdown = key == "Conflicts" && entry.value == "shutdown.target";
         !SILENT.contains(&key)
             && !is_shutdown
-            && !["Condition", "Assert", "X-"]
-                .iter()
-                .any(|prefix| key.starts_with(prefix))
+            && !["Condition", "Assert", "X-"].iter().any(|prefix| key.starts_with(prefix))
     };
     let pulls = |entry: &Entry| ["Wants", "Requires", "BindsTo", "Upholds"].contains(&entry.key.as_str());
     let mut others = Vec::new();
     for entry in unit.keys("Unit").into_iter().filter(is_told) {
         others.push(format!("{}={}", entry.key, entry.value));
-        for service in entry
-            .value
-            .split_ascii_whitespace()
-            .filter(|name| pulls(entry) && name.ends_with(".service"))
-        {
+        for service in entry.value.split_ascii_whitespace().filter(|name| pulls(entry) && name.ends_with(".service")) {
             let follow = "if it is a job, import it too and let it follow this one (`after`); if it is a daemon, see that it runs";
             notes.push(format!("{service} is not started with it ({}=): {follow}", entry.key));
         }
     }
     if !others.is_empty() {
-        notes.push(format!(
-            "other units are neither started nor waited for: {}",
-            others.join(", ")
-        ));
+        notes.push(format!("other units are neither started nor waited for: {}", others.join(", ")));
     }
 }

@@ -54,26 +54,12 @@ fn one_manager(sources: &[&ImportSource], sink: &mut Sink) {
     for (name, source) in texts.units.iter().filter(|(name, _)| name.ends_with(".timer")) {
         one_timer(name, source, &texts, &mut used, sink);
     }
-    for (name, source) in texts
-        .units
-        .iter()
-        .filter(|(name, _)| !name.ends_with(".timer") && !used.contains(**name))
-    {
-        sink.ignore(
-            &source.name,
-            0,
-            name,
-            vec!["no timer of this import starts it".to_owned()],
-        );
+    for (name, source) in texts.units.iter().filter(|(name, _)| !name.ends_with(".timer") && !used.contains(**name)) {
+        sink.ignore(&source.name, 0, name, vec!["no timer of this import starts it".to_owned()]);
     }
     for (name, parts) in texts.drop_ins.iter().filter(|(name, _)| !used.contains(**name)) {
         for part in parts.values() {
-            sink.ignore(
-                &part.name,
-                0,
-                "",
-                vec![format!("belongs to {name}, which this import does not use")],
-            );
+            sink.ignore(&part.name, 0, "", vec![format!("belongs to {name}, which this import does not use")]);
         }
     }
 }
@@ -215,11 +201,7 @@ impl<'a> Texts<'a> {
 
     /// A unit of this name with its drop-ins.
     fn read(&self, name: &str, source: &'a ImportSource, used: &mut BTreeSet<&'a str>) -> Unit {
-        let mut unit = Unit {
-            name: name.to_owned(),
-            source: source.name.clone(),
-            ..Unit::default()
-        };
+        let mut unit = Unit { name: name.to_owned(), source: source.name.clone(), ..Unit::default() };
         unit.read(&source.name, &source.text);
         let template = template_of(name);
         for owner in [template.as_deref(), Some(name)].into_iter().flatten() {
@@ -233,10 +215,8 @@ impl<'a> Texts<'a> {
 
     fn service(&self, name: &str, used: &mut BTreeSet<&'a str>) -> Option<Unit> {
         let template = template_of(name);
-        let (found, source) = self
-            .units
-            .get_key_value(name)
-            .or_else(|| self.units.get_key_value(template.as_deref()?))?;
+        let (found, source) =
+            self.units.get_key_value(name).or_else(|| self.units.get_key_value(template.as_deref()?))?;
         used.insert(found);
         Some(self.read(name, source, used))
     }

@@ -20,21 +20,15 @@ pub(super) fn apply<'a>(
     spec.limits = (limits != LimitsSpec::default()).then_some(limits);
     let limit_key = if is_oneshot { "TimeoutStartSec" } else { "RuntimeMaxSec" };
     // TimeoutSec= sets the start and the stop timeout; the later assignment counts.
-    let timeout = unit
-        .last(SERVICE, limit_key)
-        .or_else(|| is_oneshot.then(|| unit.last(SERVICE, "TimeoutSec")).flatten());
+    let timeout =
+        unit.last(SERVICE, limit_key).or_else(|| is_oneshot.then(|| unit.last(SERVICE, "TimeoutSec")).flatten());
     let mut timeout_seconds = None;
     if let Some(entry) = timeout.filter(|entry| entry.value != "infinity") {
         let time = span::parse(&entry.value).ok_or((Some(entry), "is not a time span such as 5min".to_owned()))?;
         timeout_seconds = Some(time.as_secs_f64().ceil() as u64).filter(|seconds| *seconds > 0);
     }
-    let stop = unit
-        .last(SERVICE, "TimeoutStopSec")
-        .or_else(|| unit.last(SERVICE, "TimeoutSec"));
-    if let Some(time) = stop
-        .and_then(|entry| span::parse(&entry.value))
-        .filter(|time| !time.is_zero())
-    {
+    let stop = unit.last(SERVICE, "TimeoutStopSec").or_else(|| unit.last(SERVICE, "TimeoutSec"));
+    if let Some(time) = stop.and_then(|entry| span::parse(&entry.value)).filter(|time| !time.is_zero()) {
         spec.kill_grace = Some(Quantity::Text(format_duration(time)));
     }
     results(unit, spec, notes);
@@ -44,25 +38,13 @@ pub(super) fn apply<'a>(
 
 fn limits<'a>(unit: &'a Unit, notes: &mut Vec<String>) -> Result<LimitsSpec, Refusal<'a>> {
     let mut limits = LimitsSpec::default();
-    for key in [
-        "Nice",
-        "IOWeight",
-        "CPUQuota",
-        "MemoryMax",
-        "MemoryLimit",
-        "TasksMax",
-        "LimitNOFILE",
-    ] {
+    for key in ["Nice", "IOWeight", "CPUQuota", "MemoryMax", "MemoryLimit", "TasksMax", "LimitNOFILE"] {
         let Some(entry) = unit.last(SERVICE, key).filter(|entry| entry.value != "infinity") else {
             continue;
         };
         let text = entry.value.as_str();
         let read = match key {
-            "Nice" => text
-                .parse()
-                .ok()
-                .filter(|nice| (-20..=19).contains(nice))
-                .map(|nice| limits.nice = Some(nice)),
+            "Nice" => text.parse().ok().filter(|nice| (-20..=19).contains(nice)).map(|nice| limits.nice = Some(nice)),
             "IOWeight" => text
                 .parse()
                 .ok()
@@ -75,11 +57,9 @@ fn limits<'a>(unit: &'a Unit, notes: &mut Vec<String>) -> Result<LimitsSpec, Ref
                 .map(|percent| limits.cpu = Some(Quantity::Text(format!("{}m", u64::from(percent) * 10)))),
             "TasksMax" => text.parse().ok().map(|tasks| limits.tasks = Some(tasks)),
             // The soft limit is the one that a program meets.
-            "LimitNOFILE" => text
-                .split(':')
-                .next()
-                .and_then(|soft| soft.parse().ok())
-                .map(|nofile| limits.nofile = Some(nofile)),
+            "LimitNOFILE" => {
+                text.split(':').next().and_then(|soft| soft.parse().ok()).map(|nofile| limits.nofile = Some(nofile))
+            }
             _ => size(text).map(|bytes| limits.memory = Some(Quantity::Text(bytes))),
         };
         if read.is_none() && text.ends_with('%') {
@@ -87,21 +67,13 @@ fn limits<'a>(unit: &'a Unit, notes: &mut Vec<String>) -> Result<LimitsSpec, Ref
                 "{key}={text}: a share of the machine is not carried over; set it in absolute terms with --limits"
             ));
         } else if read.is_none() {
-            return Err((
-                Some(entry),
-                format!("{key}={text} is not read: write a plain number or size"),
-            ));
+            return Err((Some(entry), format!("{key}={text} is not read: write a plain number or size")));
         }
     }
-    if let Some(entry) = unit
-        .last(SERVICE, "IOSchedulingClass")
-        .or_else(|| unit.last(SERVICE, "IOSchedulingPriority"))
+    if let Some(entry) = unit.last(SERVICE, "IOSchedulingClass").or_else(|| unit.last(SERVICE, "IOSchedulingPriority"))
     {
         let advice = "call ionice(1) in the command, or set --limits io_weight=N";
-        notes.push(format!(
-            "{}={}: the class of I/O is not carried over; {advice}",
-            entry.key, entry.value
-        ));
+        notes.push(format!("{}={}: the class of I/O is not carried over; {advice}", entry.key, entry.value));
     }
     Ok(limits)
 }
@@ -120,11 +92,7 @@ fn size(text: &str) -> Option<String> {
 
 fn results(unit: &Unit, spec: &mut ScheduleSpec, notes: &mut Vec<String>) {
     let mut codes = vec![0];
-    for word in unit
-        .all(SERVICE, "SuccessExitStatus")
-        .iter()
-        .flat_map(|entry| entry.value.split_ascii_whitespace())
-    {
+    for word in unit.all(SERVICE, "SuccessExitStatus").iter().flat_map(|entry| entry.value.split_ascii_whitespace()) {
         match word.parse::<u8>().ok().map(i32::from).or_else(|| named_status(word)) {
             Some(code) => codes.push(code),
             None => notes.push(format!(
@@ -156,10 +124,7 @@ fn named_status(name: &str) -> Option<i32> {
         "NOPERM",
         "CONFIG",
     ];
-    NAMES
-        .iter()
-        .position(|known| *known == name.strip_prefix("EX_").unwrap_or(name))
-        .map(|at| 64 + at as i32)
+    NAMES.iter().position(|known| *known == name.strip_prefix("EX_").unwrap_or(name)).map(|at| 64 + at as i32)
 }
 
 fn retries<'a>(unit: &'a Unit, spec: &mut ScheduleSpec, notes: &mut Vec<String>) -> Result<(), Refusal<'a>> {
@@ -167,10 +132,7 @@ fn retries<'a>(unit: &'a Unit, spec: &mut ScheduleSpec, notes: &mut Vec<String>)
         return Ok(());
     };
     if entry.value != "on-failure" {
-        let reason = format!(
-            "Restart={} has no counterpart: use Restart=on-failure or no",
-            entry.value
-        );
+        let reason = format!("Restart={} has no counterpart: use Restart=on-failure or no", entry.value);
         return Err((Some(entry), reason));
     }
     let delay = match unit.last(SERVICE, "RestartSec") {

@@ -30,19 +30,14 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 /// Reads a service. `extra` are the tests of its timer.
 pub(super) fn job<'a>(unit: &'a Unit, extra: Guards, is_system: bool) -> Result<Job, Refusal<'a>> {
-    let specifiers = Specifiers {
-        unit: &unit.name,
-        is_system,
-    };
+    let specifiers = Specifiers { unit: &unit.name, is_system };
     let mut notes = Vec::new();
     keys::refuse_what_matters(unit)?;
     let is_oneshot = kind(unit, &mut notes)?;
     let mut spec = ScheduleSpec::default();
     let value = |key: &str| text_of(unit, key, &specifiers);
     let env = environment(unit, &specifiers)?;
-    spec.description = unit
-        .last("Unit", "Description")
-        .map(|entry| described(&entry.value, &specifiers));
+    spec.description = unit.last("Unit", "Description").map(|entry| described(&entry.value, &specifiers));
     spec.user = value("User")?;
     spec.group = value("Group")?;
     for (key, name) in [("User", &spec.user), ("Group", &spec.group)] {
@@ -55,53 +50,28 @@ pub(super) fn job<'a>(unit: &'a Unit, extra: Guards, is_system: bool) -> Result<
     }
     spec.cwd = directory(unit, value("WorkingDirectory")?, is_system, &mut notes);
     spec.umask = value("UMask")?;
-    if spec
-        .umask
-        .as_deref()
-        .is_some_and(|mask| mask.len() > 4 || !mask.bytes().all(|b| (b'0'..=b'7').contains(&b)))
-    {
-        return Err((
-            unit.last(SERVICE, "UMask"),
-            "is not an octal mask such as 027".to_owned(),
-        ));
+    if spec.umask.as_deref().is_some_and(|mask| mask.len() > 4 || !mask.bytes().all(|b| (b'0'..=b'7').contains(&b))) {
+        return Err((unit.last(SERVICE, "UMask"), "is not an octal mask such as 027".to_owned()));
     }
     let mut steps = steps(unit, &specifiers, &env, is_oneshot)?;
     let own = guards(unit, &specifiers).map_err(|(entry, reason)| (Some(entry), reason))?;
-    steps
-        .conditions
-        .extend(extra.conditions.into_iter().chain(own.conditions));
-    steps
-        .assertions
-        .extend(extra.assertions.into_iter().chain(own.assertions));
+    steps.conditions.extend(extra.conditions.into_iter().chain(own.conditions));
+    steps.assertions.extend(extra.assertions.into_iter().chain(own.assertions));
     notes.extend(extra.notes.into_iter().chain(own.notes));
     step_down(unit, &mut steps, &mut spec, is_system, &mut notes)?;
     let timeout_seconds = resources::apply(unit, is_oneshot, &mut spec, &mut notes)?;
     spec.env = Some(env);
-    if let Some(entry) = unit
-        .last(SERVICE, "StandardInput")
-        .filter(|entry| entry.value != "null")
-    {
-        return Err((
-            Some(entry),
-            "a job reads no file, socket or terminal: open the file in ExecStart".to_owned(),
-        ));
+    if let Some(entry) = unit.last(SERVICE, "StandardInput").filter(|entry| entry.value != "null") {
+        return Err((Some(entry), "a job reads no file, socket or terminal: open the file in ExecStart".to_owned()));
     }
     keys::remarks(unit, &mut notes);
-    Ok(Job {
-        spec,
-        action: steps.action(),
-        timeout_seconds,
-        notes,
-    })
+    Ok(Job { spec, action: steps.action(), timeout_seconds, notes })
 }
 
 /// A description of one line, no longer than a schedule may have.
 fn described(text: &str, specifiers: &Specifiers<'_>) -> String {
     let text = specifiers.expand(text).unwrap_or_else(|_| text.to_owned());
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(200)
-        .collect()
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
 }
 
 /// True for `oneshot`, false for the types whose main process is the job.
@@ -126,10 +96,7 @@ fn text_of<'a>(unit: &'a Unit, key: &str, specifiers: &Specifiers<'_>) -> Result
     let Some(entry) = unit.last(SERVICE, key) else {
         return Ok(None);
     };
-    specifiers
-        .expand(&entry.value)
-        .map(Some)
-        .map_err(|reason| (Some(entry), reason))
+    specifiers.expand(&entry.value).map(Some).map_err(|reason| (Some(entry), reason))
 }
 
 fn environment<'a>(unit: &'a Unit, specifiers: &Specifiers<'_>) -> Result<Environment, Refusal<'a>> {
@@ -181,10 +148,7 @@ fn steps<'a>(
     };
     let starts = read("ExecStart")?;
     if starts.is_empty() {
-        return Err((
-            None,
-            format!("{} has no ExecStart=: there is nothing to run", unit.name),
-        ));
+        return Err((None, format!("{} has no ExecStart=: there is nothing to run", unit.name)));
     }
     if starts.len() > 1 && !is_oneshot {
         return Err((
@@ -192,10 +156,7 @@ fn steps<'a>(
             "several ExecStart= need Type=oneshot, systemd refuses them too".to_owned(),
         ));
     }
-    let mut steps = Steps {
-        checks: read("ExecCondition")?,
-        ..Steps::default()
-    };
+    let mut steps = Steps { checks: read("ExecCondition")?, ..Steps::default() };
     steps.commands.extend(read("ExecStartPre")?);
     let after = read("ExecStartPost")?;
     if !after.is_empty() && !is_oneshot {
@@ -219,12 +180,7 @@ fn step_down<'a>(
     let Some(user) = spec.user.clone().filter(|user| user != "root") else {
         return Ok(());
     };
-    if !steps
-        .checks
-        .iter()
-        .chain(&steps.commands)
-        .any(|command| command.privileged)
-    {
+    if !steps.checks.iter().chain(&steps.commands).any(|command| command.privileged) {
         return Ok(());
     }
     if !is_system {
@@ -233,27 +189,12 @@ fn step_down<'a>(
             "the prefixes `+` and `!` mean nothing in a user's unit: remove them".to_owned(),
         ));
     }
-    let group = spec.group.take().map_or("--init-groups".to_owned(), |group| {
-        format!("--regid={group} --init-groups")
-    });
-    let group = if group.starts_with("--regid") {
-        group
-    } else {
-        format!("--regid={user} {group}")
-    };
-    for command in steps
-        .checks
-        .iter_mut()
-        .chain(&mut steps.commands)
-        .filter(|command| !command.privileged)
-    {
-        let stepping = ["setpriv".to_owned(), format!("--reuid={user}")]
-            .into_iter()
-            .chain(group.split(' ').map(str::to_owned));
-        command.argv = stepping
-            .chain(["--".to_owned()])
-            .chain(std::mem::take(&mut command.argv))
-            .collect();
+    let group = spec.group.take().map_or("--init-groups".to_owned(), |group| format!("--regid={group} --init-groups"));
+    let group = if group.starts_with("--regid") { group } else { format!("--regid={user} {group}") };
+    for command in steps.checks.iter_mut().chain(&mut steps.commands).filter(|command| !command.privileged) {
+        let stepping =
+            ["setpriv".to_owned(), format!("--reuid={user}")].into_iter().chain(group.split(' ').map(str::to_owned));
+        command.argv = stepping.chain(["--".to_owned()]).chain(std::mem::take(&mut command.argv)).collect();
     }
     spec.user = Some("root".to_owned());
     notes.push(format!(

@@ -26,21 +26,13 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
     }
     let mut total: u64 = 0;
     while !rest.is_empty() {
-        let end = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(rest.len());
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
         let (number, after) = rest.split_at(end);
         let after = after.trim_ascii_start();
         let end = after.find(|c: char| !c.is_alphabetic()).unwrap_or(after.len());
         let (unit, next) = after.split_at(end);
-        let micros = if unit.is_empty() {
-            1_000_000
-        } else {
-            UNITS.iter().find(|(names, _)| names.contains(&unit))?.1
-        };
-        total = total
-            .checked_add(times(number, micros)?)
-            .filter(|total| *total <= MICROS_MAX)?;
+        let micros = if unit.is_empty() { 1_000_000 } else { UNITS.iter().find(|(names, _)| names.contains(&unit))?.1 };
+        total = total.checked_add(times(number, micros)?).filter(|total| *total <= MICROS_MAX)?;
         rest = next.trim_ascii_start();
     }
     Some(Duration::from_micros(total))

@@ -97,10 +97,7 @@ mod tests {
 
     #[test]
     fn what_the_name_tells_is_expanded() {
-        let of = Specifiers {
-            unit: r"mirror-daily@srv-my\x20data.service",
-            is_system: true,
-        };
+        let of = Specifiers { unit: r"mirror-daily@srv-my\x20data.service", is_system: true };
         let check = |text: &str, expected: &str| assert_eq!(of.expand(text).as_deref(), Ok(expected), "{text}");
         check("%n", r"mirror-daily@srv-my\x20data.service");
         check("--dir=%I --raw=%i", r"--dir=srv/my data --raw=srv-my\x20data");

@@ -58,11 +58,7 @@ pub(super) fn plan(timer: &Unit, job: &Job, user: Option<&str>, sink: &mut Sink)
     let mut repeated = false;
     for entry in &entries {
         let text = shown(entry);
-        let at = At {
-            source: &entry.source,
-            line: entry.line,
-            text: &text,
-        };
+        let at = At { source: &entry.source, line: entry.line, text: &text };
         if sink.refused_as_full(at) {
             continue;
         }
@@ -108,16 +104,8 @@ pub(super) fn shown(entry: &Entry) -> String {
 fn triggers(timer: &Unit) -> Vec<&Entry> {
     let mut found = Vec::new();
     let is_trigger = |key: &str| key == CALENDAR || SINCE_BOOT.contains(&key) || SINCE_RUN.contains(&key);
-    for entry in timer
-        .entries
-        .iter()
-        .filter(|entry| entry.section == TIMER && is_trigger(&entry.key))
-    {
-        if entry.value.is_empty() {
-            found.clear()
-        } else {
-            found.push(entry)
-        }
+    for entry in timer.entries.iter().filter(|entry| entry.section == TIMER && is_trigger(&entry.key)) {
+        if entry.value.is_empty() { found.clear() } else { found.push(entry) }
     }
     found
 }
@@ -126,9 +114,9 @@ fn settings(timer: &Unit) -> Result<Settings, (&Entry, String)> {
     let is_on = |key: &str| timer.last(TIMER, key).and_then(|entry| boolean(&entry.value)) == Some(true);
     let duration = |key: &str| match timer.last(TIMER, key) {
         None => Ok(None),
-        Some(entry) => span::parse(&entry.value)
-            .map(Some)
-            .ok_or((entry, format!("{key}= is not a time span such as 15min"))),
+        Some(entry) => {
+            span::parse(&entry.value).map(Some).ok_or((entry, format!("{key}= is not a time span such as 15min")))
+        }
     };
     let mut notes = Vec::new();
     for key in ["OnClockChange", "OnTimezoneChange"] {
@@ -166,32 +154,19 @@ fn settings(timer: &Unit) -> Result<Settings, (&Entry, String)> {
         "RemainAfterElapse",
     ];
     let is_known = |key: &str| KNOWN.contains(&key) || SINCE_BOOT.contains(&key) || SINCE_RUN.contains(&key);
-    let other: Vec<&str> = timer
-        .keys(TIMER)
-        .into_iter()
-        .map(|entry| entry.key.as_str())
-        .filter(|key| !is_known(key))
-        .collect();
+    let other: Vec<&str> =
+        timer.keys(TIMER).into_iter().map(|entry| entry.key.as_str()).filter(|key| !is_known(key)).collect();
     if !other.is_empty() {
         notes.push(format!("not carried over from the timer: {}", other.join(", ")));
     }
     let jitter_of_host = is_on("FixedRandomDelay") || (delay.is_none() && offset.is_some());
-    Ok(Settings {
-        persistent: is_on("Persistent"),
-        jitter,
-        jitter_of_host,
-        notes,
-    })
+    Ok(Settings { persistent: is_on("Persistent"), jitter, jitter_of_host, notes })
 }
 
 fn by_calendar(entry: &Entry, settings: &Settings) -> Result<Planned, String> {
     let calendar =
         calendar::parse(&entry.value).map_err(|reason| format!("the calendar event cannot be kept: {reason}"))?;
-    let catch_up = if settings.persistent {
-        ("latest", Some(PERSISTENT_WINDOW.to_owned()))
-    } else {
-        ("none", None)
-    };
+    let catch_up = if settings.persistent { ("latest", Some(PERSISTENT_WINDOW.to_owned())) } else { ("none", None) };
     Ok(Planned {
         trigger: calendar.trigger,
         timezone: calendar.timezone,
@@ -215,13 +190,7 @@ fn since_boot(entry: &Entry) -> Result<Planned, String> {
             format_duration(delay)
         ));
     }
-    Ok(Planned {
-        trigger: "@reboot".to_owned(),
-        timezone: None,
-        catch_up: None,
-        pause,
-        notes,
-    })
+    Ok(Planned { trigger: "@reboot".to_owned(), timezone: None, catch_up: None, pause, notes })
 }
 
 /// `OnUnitActiveSec=`, mostly with `OnBootSec=`: a period. What the downtime swallowed is made up after the boot, as the
@@ -229,21 +198,16 @@ fn since_boot(entry: &Entry) -> Result<Planned, String> {
 fn since_run(entry: &Entry, all: &[&Entry]) -> Result<Planned, String> {
     let period = span::parse(&entry.value).ok_or_else(|| format!("{}= is not a time span such as 1d", entry.key))?;
     if period < Duration::from_secs(1) {
-        return Err(format!(
-            "{}={} is below the shortest period, 1s",
-            entry.key, entry.value
-        ));
+        return Err(format!("{}={} is below the shortest period, 1s", entry.key, entry.value));
     }
     let text = format_duration(period);
     let from = if entry.key == "OnUnitActiveSec" { "start" } else { "end" };
-    let mut notes = vec![format!(
-        "every {text} counted from the import; systemd counts {text} from the {from} of the last run"
-    )];
+    let mut notes =
+        vec![format!("every {text} counted from the import; systemd counts {text} from the {from} of the last run")];
     match all.iter().find(|entry| SINCE_BOOT.contains(&entry.key.as_str())) {
-        Some(boot) => notes.push(format!(
-            "{} is not kept as such: after a boot only what was missed is made up",
-            shown(boot)
-        )),
+        Some(boot) => {
+            notes.push(format!("{} is not kept as such: after a boot only what was missed is made up", shown(boot)))
+        }
         None if all.iter().all(|entry| SINCE_RUN.contains(&entry.key.as_str())) => {
             notes.push(
                 "systemd begins to count when something else has started the service once, slothd at once".to_owned(),
@@ -253,29 +217,18 @@ fn since_run(entry: &Entry, all: &[&Entry]) -> Result<Planned, String> {
     }
     let window = (period > Duration::from_secs(86_400)).then(|| text.clone());
     let trigger = format!("@every {text}");
-    Ok(Planned {
-        trigger,
-        timezone: None,
-        catch_up: Some(("latest", window)),
-        pause: 0,
-        notes,
-    })
+    Ok(Planned { trigger, timezone: None, catch_up: Some(("latest", window)), pause: 0, notes })
 }
 
 fn finish(planned: Planned, settings: &Settings, job: &Job, user: Option<&str>) -> (ScheduleSpec, Vec<String>) {
-    let action = if planned.pause > 0 {
-        job.action.clone().after(planned.pause)
-    } else {
-        job.action.clone()
-    };
+    let action = if planned.pause > 0 { job.action.clone().after(planned.pause) } else { job.action.clone() };
     let (command, shell) = match action {
         Action::Command(argv) => (Some(argv), None),
         Action::Shell(text) => (None, Some(text)),
     };
     let text = |duration: Duration| Quantity::Text(format_duration(duration));
-    let (catch_up, window) = planned
-        .catch_up
-        .map_or((None, None), |(policy, window)| (Some(policy.to_owned()), window));
+    let (catch_up, window) =
+        planned.catch_up.map_or((None, None), |(policy, window)| (Some(policy.to_owned()), window));
     let spec = ScheduleSpec {
         trigger: Some(planned.trigger),
         timezone: planned.timezone,
@@ -286,9 +239,7 @@ fn finish(planned: Planned, settings: &Settings, job: &Job, user: Option<&str>) 
         catch_up_window: window.map(Quantity::Text),
         jitter: settings.jitter.map(text),
         jitter_mode: (settings.jitter.is_some() && settings.jitter_of_host).then(|| "host".to_owned()),
-        timeout: job
-            .timeout_seconds
-            .map(|seconds| text(Duration::from_secs(seconds.saturating_add(planned.pause)))),
+        timeout: job.timeout_seconds.map(|seconds| text(Duration::from_secs(seconds.saturating_add(planned.pause)))),
         ..job.spec.clone()
     };
     (spec, planned.notes)

@@ -79,39 +79,19 @@ impl Unit {
         } else if let Some(name) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             name.clone_into(section);
         } else if let Some((key, value)) = text.split_once('=') {
-            let (section, key, value) = (
-                section.clone(),
-                key.trim_ascii().to_owned(),
-                value.trim_ascii().to_owned(),
-            );
-            self.entries.push(Entry {
-                section,
-                key,
-                value,
-                source: source.to_owned(),
-                line,
-            });
+            let (section, key, value) = (section.clone(), key.trim_ascii().to_owned(), value.trim_ascii().to_owned());
+            self.entries.push(Entry { section, key, value, source: source.to_owned(), line });
         } else {
-            self.faults.push(fault(
-                "is not a line of a unit: [Section], Key=value, or a comment (#)".to_owned(),
-                false,
-            ));
+            self.faults
+                .push(fault("is not a line of a unit: [Section], Key=value, or a comment (#)".to_owned(), false));
         }
     }
 
     /// The assignments of a key that collects values; an empty one forgets those before it.
     pub(super) fn all(&self, section: &str, key: &str) -> Vec<&Entry> {
         let mut found = Vec::new();
-        for entry in self
-            .entries
-            .iter()
-            .filter(|entry| entry.section == section && entry.key == key)
-        {
-            if entry.value.is_empty() {
-                found.clear()
-            } else {
-                found.push(entry)
-            }
+        for entry in self.entries.iter().filter(|entry| entry.section == section && entry.key == key) {
+            if entry.value.is_empty() { found.clear() } else { found.push(entry) }
         }
         found
     }

@@ -44,10 +44,7 @@ pub(super) fn split(text: &str) -> Result<Vec<Word>, String> {
 }
 
 fn empty() -> Word {
-    Word {
-        text: String::new(),
-        quoted: false,
-    }
+    Word { text: String::new(), quoted: false }
 }
 
 /// The character that an escape stands for; `Err`: the letter of an escape that systemd does not know.
@@ -72,10 +69,8 @@ fn escape(characters: &mut std::str::Chars<'_>) -> Result<Result<char, char>, St
     };
     let text: String = first.chars().chain(characters.by_ref().take(digits)).collect();
     // Above ASCII, `\xNN` is a byte and not a character.
-    let value = u32::from_str_radix(&text, radix)
-        .ok()
-        .filter(|value| digits > 2 || *value < 128)
-        .and_then(char::from_u32);
+    let value =
+        u32::from_str_radix(&text, radix).ok().filter(|value| digits > 2 || *value < 128).and_then(char::from_u32);
     let problem = "which names no character: write the character itself";
     value
         .filter(|c| *c != '\0')
@@ -91,10 +86,7 @@ pub(super) type Environment = BTreeMap<String, String>;
 pub(super) fn substitute(words: Vec<Word>, env: &Environment) -> Result<Vec<String>, String> {
     let mut result = Vec::new();
     for (index, word) in words.into_iter().enumerate() {
-        let name = word
-            .text
-            .strip_prefix('$')
-            .filter(|name| crate::import::words::is_variable(name));
+        let name = word.text.strip_prefix('$').filter(|name| crate::import::words::is_variable(name));
         match name {
             Some(name) if index > 0 => result.extend(value(name, env)?.split_ascii_whitespace().map(str::to_owned)),
             _ => result.push(braces(&word.text, env)?),
@@ -138,10 +130,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: &[&str]) {
-        let env = Environment::from([
-            ("ONE".to_owned(), "a b".to_owned()),
-            ("EMPTY".to_owned(), String::new()),
-        ]);
+        let env = Environment::from([("ONE".to_owned(), "a b".to_owned()), ("EMPTY".to_owned(), String::new())]);
         let words = split(text).and_then(|words| substitute(words, &env)).expect(text);
         assert_eq!(words, expected, "{text}");
     }
@@ -153,10 +142,7 @@ mod tests {
             r#"/bin/echo "one two" 'three "four"' five" six""#,
             &["/bin/echo", "one two", "three \"four\"", "five six"],
         );
-        check(
-            r"/bin/echo a\x20b \101 \s \\ ''",
-            &["/bin/echo", "a b", "A", " ", "\\", ""],
-        );
+        check(r"/bin/echo a\x20b \101 \s \\ ''", &["/bin/echo", "a b", "A", " ", "\\", ""]);
         check(
             "/bin/echo $ONE ${ONE} x$ONE $$ONE $EMPTY ${EMPTY}",
             &["/bin/echo", "a", "b", "a b", "x$ONE", "$ONE", ""],
