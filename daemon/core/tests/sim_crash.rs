@@ -39,7 +39,7 @@ fn edit(world: &mut World, name: &str, new_trigger: bool, set: impl FnOnce(&mut 
     let (stats, mark) = (Box::new(stored.stats.clone()), stored.mark);
     s.revision += 1;
     set(&mut s);
-    world.change(Change::Change { schedule: Box::new(s), new_trigger, stats, mark });
+    world.change(Change::Replace { schedule: Box::new(s), new_trigger, stats, mark });
 }
 
 /// Retries, chains, queues, a replaced run, cancels, edits, a set clock, maintenance.

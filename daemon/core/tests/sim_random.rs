@@ -51,7 +51,8 @@ fn random_schedule(chance: &mut Chance, id: ScheduleId, n: usize, now: Moment) -
         0 => format!("@at {}", (now + seconds(chance, 7200)).timestamp().strftime("%Y-%m-%dT%H:%M:%SZ")),
         _ => (*chance.pick(&TRIGGERS)).to_owned(),
     };
-    let mut s = schedule(id, &format!("s{n}"), &trigger, *chance.pick(&ZONES));
+    let zone = *chance.pick(&ZONES);
+    let mut s = schedule(id, &format!("s{n}"), &trigger, zone);
     s.overlap = *chance.pick(&[Overlap::Skip, Overlap::Queue, Overlap::QueueAll, Overlap::Replace, Overlap::Allow]);
     s.queue_limit = chance.below(5) as u32 + 1;
     s.catch_up = *chance.pick(&[None, Some(CatchUp::None), Some(CatchUp::Latest), Some(CatchUp::All)]);
@@ -181,7 +182,7 @@ fn edit(world: &mut World, ids: &[ScheduleId]) {
         s.jitter = Duration::from_secs(*world.chance.pick(&[0, 5, 900]));
         s.after = random_after(&mut world.chance, 3);
     }
-    world.change(Change::Change { schedule: Box::new(s), new_trigger, stats, mark });
+    world.change(Change::Replace { schedule: Box::new(s), new_trigger, stats, mark });
 }
 
 fn simulate(seed: u64) -> u64 {

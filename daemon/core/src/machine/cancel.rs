@@ -93,7 +93,7 @@ impl Machine {
                     active.ending = Some(reason);
                     active.run.reason = Some(reason);
                     active.run.message = Some(message.to_owned());
-                    effects.records.push(Record::RunChanged(Box::new(active.run.clone())));
+                    effects.records.push(Record::RunChanged(active.run.clone()));
                 }
                 effects.late.push(Late::Order(Order::Kill { key, grace }));
                 false

@@ -127,7 +127,7 @@ impl Machine {
             }
         }
         changed.sort_unstable_by_key(|run| run.id);
-        let changed = changed.into_iter().map(|run| Record::RunChanged(Box::new(run)));
+        let changed = changed.into_iter().map(Record::RunChanged);
         effects.records.extend(changed);
     }
 

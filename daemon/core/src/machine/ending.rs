@@ -93,7 +93,7 @@ impl Machine {
         active.run.message = Some(message);
         let run = active.run.clone();
         let max = active.schedule.retries.max;
-        effects.records.push(Record::RunChanged(Box::new(run.clone())));
+        effects.records.push(Record::RunChanged(run.clone()));
         self.note_retrying(now, &run, reason, at, max, effects);
         self.arm(at, What::Begin { run: id }, effects);
     }
@@ -116,7 +116,7 @@ impl Machine {
         run.message = message.or(run.message.take().filter(|_| status != RunStatus::Completed));
         run.ended_at = Some(now.max(run.queued_at));
         run.retry_at = None;
-        effects.records.push(Record::RunChanged(Box::new(run.clone())));
+        effects.records.push(Record::RunChanged(run.clone()));
         let schedule_id = run.schedule;
         if let Some(entry) = self.entries.get_mut(&schedule_id) {
             entry.part_with(id, active.phase);

@@ -50,7 +50,8 @@ pub(super) struct Frozen {
 
 /// An unfinished run.
 pub(super) struct Active {
-    pub(super) run: Run,
+    /// Boxed, so that a table of many stays small.
+    pub(super) run: Box<Run>,
     pub(super) schedule: Arc<Schedule>,
     pub(super) phase: Phase,
     /// A person or a newer run wants it to end.

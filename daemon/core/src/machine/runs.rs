@@ -32,7 +32,7 @@ impl Machine {
         }
         entry.touch(effects);
         self.counters.runs += 1;
-        let run = Run {
+        let run = Box::new(Run {
             id,
             schedule: schedule.id,
             revision: schedule.revision,
@@ -57,9 +57,9 @@ impl Machine {
             output_bytes: 0,
             stderr_tail: String::new(),
             process: None,
-        };
+        });
         effects.records.push(Record::Decided(occurrence, Decision::Run { run: id, trigger }));
-        effects.records.push(Record::RunCreated(Box::new(run.clone())));
+        effects.records.push(Record::RunCreated(run.clone()));
         self.note_queued(now, &run, effects);
         let fire_at = start_at.unwrap_or(now);
         self.runs.insert(id, Active { run, schedule: schedule.clone(), phase: Phase::Waiting, ending: None, fire_at });
@@ -216,7 +216,7 @@ impl Machine {
         let run = active.run.clone();
         let attempt = Attempt { key, started_at: now, process: Some(process), end: None };
         effects.records.push(Record::AttemptStarted(attempt));
-        effects.records.push(Record::RunChanged(Box::new(run.clone())));
+        effects.records.push(Record::RunChanged(run.clone()));
         self.note_started(now, &run, effects);
         effects.late.push(Late::Order(Order::Release(key)));
     }

@@ -128,7 +128,7 @@ impl Machine {
         }
         let fire_at = open.run.queued_at;
         let ending = open.run.reason.filter(|_| phase == Phase::Running);
-        self.runs.insert(id, Active { run: open.run, schedule: open.schedule, phase, ending, fire_at });
+        self.runs.insert(id, Active { run: Box::new(open.run), schedule: open.schedule, phase, ending, fire_at });
     }
 
     /// A pause that seems to end later was measured with another clock.

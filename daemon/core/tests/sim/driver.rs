@@ -49,7 +49,7 @@ pub enum Purpose {
 #[derive(Clone, Debug)]
 pub enum Change {
     Create(Box<Schedule>),
-    Change { schedule: Box<Schedule>, new_trigger: bool, stats: Box<Stats>, mark: Moment },
+    Replace { schedule: Box<Schedule>, new_trigger: bool, stats: Box<Stats>, mark: Moment },
     Delete(ScheduleId),
 }
 
@@ -123,7 +123,7 @@ impl Daemon {
     pub fn begin_edits(&mut self, now: Moment) {
         while let Some(change) = self.edits.front() {
             let id = match change {
-                Change::Create(schedule) | Change::Change { schedule, .. } => schedule.id,
+                Change::Create(schedule) | Change::Replace { schedule, .. } => schedule.id,
                 Change::Delete(id) => *id,
             };
             if self.blocked || !self.machine.may_edit(now, id) {
@@ -143,7 +143,7 @@ impl Daemon {
                 (vec![Record::ScheduleDeleted { schedule, at: now, epoch }], Edit::Deleted(now))
             }
             Change::Create(schedule) => self.stored(now, *schedule, true, Stats::default(), now),
-            Change::Change { schedule, new_trigger, stats, mark } => {
+            Change::Replace { schedule, new_trigger, stats, mark } => {
                 self.stored(now, *schedule, new_trigger, *stats, mark)
             }
         };

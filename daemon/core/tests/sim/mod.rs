@@ -4,6 +4,7 @@
 
 pub mod chance;
 pub mod check;
+pub mod deeds;
 pub mod driver;
 pub mod executor;
 pub mod schedules;

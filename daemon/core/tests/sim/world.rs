@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sloth_core::launch::{Order, Report};
-use sloth_core::machine::{Config, Input, Loaded, Machine};
+use sloth_core::machine::{Config, Input, Loaded};
 use sloth_core::run::Outcome;
-use sloth_core::{AttemptKey, Moment, Overlap, RunId, ScheduleId};
+use sloth_core::{AttemptKey, Moment, Overlap, ScheduleId};
 
 use super::chance::Chance;
-use super::driver::{Batch, Change, Daemon, Purpose};
+use super::driver::{Batch, Daemon, Purpose};
 use super::executor::{Executor, Happens};
 use super::store::Store;
 
@@ -63,14 +63,14 @@ pub struct World {
     pub ticking: bool,
     pub catch_up_not_before: Option<Moment>,
     pub lives: u64,
-    queue: BTreeMap<(i64, u64), Event>,
-    seq: u64,
-    executor_up: bool,
-    connected: bool,
-    connection: u64,
-    last_report: i64,
-    wakes: (i64, u32),
-    next_id: u64,
+    pub(super) queue: BTreeMap<(i64, u64), Event>,
+    pub(super) seq: u64,
+    pub(super) executor_up: bool,
+    pub(super) connected: bool,
+    pub(super) connection: u64,
+    pub(super) last_report: i64,
+    pub(super) wakes: (i64, u32),
+    pub(super) next_id: u64,
     pub stepped: bool,
     pub printing: bool,
 }
@@ -128,11 +128,11 @@ impl World {
         ScheduleId::v7(Moment::from_secs(1_700_000_000), u128::from(self.next_id))
     }
 
-    fn push(&mut self, after: i64, event: Event) {
+    pub(super) fn push(&mut self, after: i64, event: Event) {
         self.push_at(self.real + after, event);
     }
 
-    fn push_at(&mut self, at: i64, event: Event) {
+    pub(super) fn push_at(&mut self, at: i64, event: Event) {
         self.seq += 1;
         self.queue.insert((at, self.seq), event);
     }
@@ -146,136 +146,6 @@ impl World {
             println!("{} {}", self.wall(), what());
         }
     }
-
-    // ---- the daemon's life
-
-    pub fn start_daemon(&mut self) {
-        self.lives += 1;
-        let config = Config { seed: self.config.seed ^ (self.lives << 32), ..self.config.clone() };
-        let mut daemon = Daemon::new(Machine::new(config), self.lives, self.config.boot_id.clone());
-        let mut state = self.store.recovered();
-        state.catch_up_not_before = self.catch_up_not_before;
-        self.trace(|| format!("-- daemon starts: {} open runs", state.open_runs.len()));
-        daemon.input(self.wall(), Input::Recovered(Box::new(state)));
-        let life = daemon.life;
-        self.daemon = Some(daemon);
-        if self.ticking {
-            self.push(1_000_000, Event::Tick { life });
-        }
-        self.connect();
-        self.flush();
-    }
-
-    pub fn crash_daemon(&mut self, down: Duration) {
-        self.trace(|| format!("-- daemon dies for {down:?}"));
-        if self.daemon.take().is_none() {
-            return;
-        }
-        self.connection += 1;
-        self.connected = false;
-        self.push(down.as_micros() as i64, Event::DaemonStarts);
-    }
-
-    fn connect(&mut self) {
-        if self.daemon.is_none() || !self.executor_up {
-            return;
-        }
-        self.connection += 1;
-        self.connected = true;
-        self.last_report = self.real;
-        let known = self.executor.known();
-        self.report(Report::Connected(known));
-    }
-
-    pub fn disconnect(&mut self) {
-        if !std::mem::take(&mut self.connected) {
-            return;
-        }
-        self.connection += 1;
-        let now = self.wall();
-        if let Some(daemon) = &mut self.daemon {
-            daemon.input(now, Input::Reported(Report::Disconnected("gone".to_owned())));
-        }
-        let back = 1 + self.chance.below(3_000_000) as i64;
-        self.push(back, Event::ExecutorBack);
-        self.flush();
-    }
-
-    pub fn kill_executor(&mut self) {
-        self.trace(|| "-- executor dies".to_owned());
-        self.executor.killed();
-        self.executor_up = false;
-        self.disconnect();
-        self.push(10_000_000, Event::ExecutorBack);
-    }
-
-    pub fn reboot(&mut self, down: Duration) {
-        self.executor.killed();
-        self.crash_daemon(down);
-        self.config.boot_id = format!("boot {}", self.lives);
-        self.config.booted_at = self.wall() + down - Duration::from_micros(1_500_000).min(down);
-    }
-
-    /// The wall clock is set; the daemon hears of it before anything else.
-    pub fn set_clock(&mut self, by: i64) {
-        let before = self.wall();
-        self.offset += by;
-        self.stepped = true;
-        let after = self.wall();
-        self.trace(|| format!("-- clock was {before}"));
-        if let Some(daemon) = &mut self.daemon {
-            daemon.input(after, Input::ClockSet { before, after });
-        }
-        self.flush();
-    }
-
-    pub fn suspend(&mut self, length: Duration) {
-        self.offset += length.as_micros() as i64;
-        let now = self.wall();
-        self.trace(|| format!("-- slept {length:?}"));
-        if let Some(daemon) = &mut self.daemon {
-            daemon.input(now, Input::Resumed(length));
-        }
-        self.flush();
-    }
-
-    pub fn change(&mut self, change: Change) {
-        if let Some(daemon) = self.daemon.as_mut().filter(|daemon| !daemon.blocked) {
-            daemon.edits.push_back(change);
-        }
-        self.flush();
-    }
-
-    pub fn ask_run(&mut self, id: ScheduleId, read_before: i64) {
-        let loaded = Box::new(self.store.schedules[&id].loaded());
-        self.push(read_before, Event::RunAsked { loaded });
-    }
-
-    pub fn cancel(&mut self, run: RunId, force: bool) {
-        let now = self.wall();
-        if let Some(daemon) = &mut self.daemon {
-            let asked_by = "uid 1000 (ann)".to_owned();
-            daemon.request(now, |token| Input::CancelAsked { run, force, asked_by, token });
-        }
-        self.flush();
-    }
-
-    pub fn quiesce(&mut self, reason: Option<&str>) {
-        if let Some(daemon) = self.daemon.as_mut().filter(|daemon| !daemon.blocked) {
-            daemon.quiesce(reason.map(str::to_owned));
-        }
-        self.flush();
-    }
-
-    pub fn input(&mut self, input: Input) {
-        let now = self.wall();
-        if let Some(daemon) = &mut self.daemon {
-            daemon.input(now, input);
-        }
-        self.flush();
-    }
-
-    // ---- what goes on
 
     /// Until this much time has passed.
     pub fn advance(&mut self, length: Duration) {
@@ -392,7 +262,7 @@ impl World {
     }
 
     /// In order, late, sometimes twice.
-    fn report(&mut self, report: Report) {
+    pub(super) fn report(&mut self, report: Report) {
         if !self.connected {
             return;
         }
@@ -414,7 +284,7 @@ impl World {
             return;
         }
         assert!(!self.executor.has_started(key), "{key} starts twice");
-        let run = self.store.runs.get(&key.run).unwrap_or_else(|| panic!("{key} starts without a run"));
+        let run = self.store.runs.get(&key.run).expect("what starts has a run");
         assert!(self.store.attempts.contains_key(&key), "{key} starts before it is durable");
         assert!(!run.status.is_terminal(), "{key} starts after its run has ended");
         let row = self.store.rows.get(&(run.schedule, run.due_at, run.epoch));

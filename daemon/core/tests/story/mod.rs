@@ -147,7 +147,7 @@ impl Story {
         s.revision += 1;
         set(&mut s)?;
         let schedule = Box::new(s);
-        self.now(|world| world.change(Change::Change { schedule, new_trigger, stats, mark }))
+        self.now(|world| world.change(Change::Replace { schedule, new_trigger, stats, mark }))
     }
 
     fn pause(&mut self, rest: &str) -> Told {
