@@ -1,6 +1,8 @@
 //! A simulated year of the schedules that the import fixtures describe: real crontab lines and timers, both changes of daylight
 //! saving time, and a daemon that dies at bad moments. At the end the ledger is audited, and counted against a second opinion.
 
+#![allow(clippy::panic, reason = "a test that cannot go on fails")]
+
 mod expected;
 mod store;
 mod world;
@@ -28,8 +30,8 @@ fn a_year_with_both_clock_changes_and_crashes_loses_and_doubles_nothing() {
     let schedules = schedules(at("2031-01-01T00:00:00Z"), |trigger| !is_dense(trigger));
     let downs = [
         ("2031-01-05T23:59:59.5Z", "40m"),
-        ("2031-03-30T00:59:58Z", "5s"),    // the hour that does not exist begins
-        ("2031-05-17T11:11:11Z", "3d"),    // longer than every window
+        ("2031-03-30T00:59:58Z", "5s"), // the hour that does not exist begins
+        ("2031-05-17T11:11:11Z", "3d"), // longer than every window
         ("2031-08-01T03:00:00.001Z", "1s"),
         ("2031-10-26T00:30:00Z", "1h10m"), // the hour that comes twice
         ("2031-12-19T22:00:00Z", "26h"),
@@ -66,7 +68,10 @@ fn live(schedules: Vec<Schedule>, from: &str, to: &str, downs: &[(&str, &str)], 
 }
 
 fn is_dense(trigger: &str) -> bool {
-    trigger.split(' ').count() == 6 || trigger.starts_with("* ") || trigger.starts_with("*/1 ") || trigger == "@every 1m30s"
+    trigger.split(' ').count() == 6
+        || trigger.starts_with("* ")
+        || trigger.starts_with("*/1 ")
+        || trigger == "@every 1m30s"
 }
 
 /// Everything that the fixtures make, as a daemon in Lisbon would have it.

@@ -132,8 +132,8 @@ impl World {
 fn config(now: Moment, boots: u64) -> Config {
     Config {
         max_running: 2000,
-        // Looking far ahead is what makes a year short.
-        horizon: Duration::from_secs(300),
+        // Looking far ahead is what makes a year short; beyond 90 s a mark counts as made by another clock.
+        horizon: Duration::from_secs(80),
         catch_up_spread: Duration::from_secs(60),
         refill_max: 20_000,
         late_grace: Duration::from_secs(2),
