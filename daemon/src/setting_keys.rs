@@ -30,7 +30,7 @@ pub const KEYS: &[Key] = &[
     ),
     key("socket.group", "", "Group of the socket. Default: sloth for the system where it exists. Needs a restart."),
     key("scheduler.max_running", "2000", "How many runs may have a process at once; further ones wait."),
-    key("scheduler.horizon", "\"10s\"", "How far ahead due instants are claimed, 3s to 5m. Needs a restart."),
+    key("scheduler.horizon", "\"10s\"", "How far ahead due instants are claimed, 3s to 1m. Needs a restart."),
     key(
         "scheduler.catch_up_spread",
         "\"60s\"",

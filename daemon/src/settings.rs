@@ -148,7 +148,7 @@ impl Merged {
             socket_mode: check.mode("socket.mode"),
             socket_group: check.text("socket.group"),
             max_running: check.number("scheduler.max_running", 1, 100_000) as usize,
-            horizon: check.span("scheduler.horizon", Duration::from_secs(3), Duration::from_secs(300)),
+            horizon: check.span("scheduler.horizon", Duration::from_secs(3), Duration::from_secs(60)),
             catch_up_spread: check.span("scheduler.catch_up_spread", Duration::ZERO, Duration::from_secs(3600)),
             admin_groups: check.words("security.admin_groups"),
             audit_retention: check.span("security.audit_retention", DAY, DAY * 36_500),
