@@ -3,6 +3,8 @@
 
 mod bench;
 mod demo;
+mod instance;
+mod interrupt;
 mod test;
 mod tidy;
 mod tools;
@@ -39,7 +41,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "demo",
-        summary: None,
+        summary: Some("Show in half a minute what slothd is good for"),
         run: demo::run,
     },
     Command {
