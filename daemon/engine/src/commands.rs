@@ -41,6 +41,16 @@ pub struct EditRequest {
     pub notes: Vec<Record>,
 }
 
+impl EditRequest {
+    fn schedule(&self) -> ScheduleId {
+        match &self.kind {
+            EditKind::Create(schedule) => schedule.id,
+            EditKind::Change { schedule, .. } => schedule.id,
+            EditKind::Delete(id) => *id,
+        }
+    }
+}
+
 /// What changes.
 #[derive(Debug)]
 pub enum EditKind {
@@ -79,7 +89,10 @@ impl<P: Ports> Engine<P> {
             Command::ZonesChanged => self.input(now, Input::ZonesChanged),
             Command::Configure { max_running } => self.input(now, Input::Configured { max_running }),
             Command::Stop { reply } => self.stop(reply),
-            Command::Edit(request, reply) => self.edit(now, request, reply),
+            Command::Edit(request, reply) => {
+                self.held.push_back((request, reply));
+                self.try_edits(now);
+            }
             Command::Run { loaded, trigger, asked_by, notes, reply } => {
                 if let Some(error) = self.in_the_way() {
                     let _ = reply.send(Err(error));
@@ -131,16 +144,24 @@ impl<P: Ports> Engine<P> {
         self.pending.push_back(Batch::records(records, Purpose::Commit { reply, quiesce }));
     }
 
-    fn edit(&mut self, now: Moment, request: EditRequest, reply: Reply<Moment>) {
-        if let Some(error) = self.in_the_way() {
-            let _ = reply.send(Err(error));
-            return;
+    /// Begins the edits that the machine can take now. Others wait until it has caught up with a start, a set clock or another edit of
+    /// the same schedule, in their order.
+    pub(crate) fn try_edits(&mut self, now: Moment) {
+        for (request, reply) in std::mem::take(&mut self.held) {
+            let id = request.schedule();
+            let first = self.held.iter().all(|(other, _)| other.schedule() != id);
+            if let Some(error) = self.in_the_way() {
+                let _ = reply.send(Err(error));
+            } else if first && self.machine.may_edit(now, id) {
+                self.edit(now, request, reply);
+            } else {
+                self.held.push_back((request, reply));
+            }
         }
-        let id = match &request.kind {
-            EditKind::Create(schedule) => schedule.id,
-            EditKind::Change { schedule, .. } => schedule.id,
-            EditKind::Delete(id) => *id,
-        };
+    }
+
+    fn edit(&mut self, now: Moment, request: EditRequest, reply: Reply<Moment>) {
+        let id = request.schedule();
         self.input(now, Input::EditBegun(id));
         let (mut records, success) = match request.kind {
             EditKind::Create(schedule) => self.created(now, *schedule),

@@ -14,7 +14,7 @@ use crate::batch::{Batch, Flight, Purpose};
 use crate::clock_watch::{ClockChange, ClockWatch};
 use crate::commands::{Command, Reply};
 use crate::handle::MAILBOX_MAX;
-use crate::{Alarm, Handle, Ports, Published, StoreError};
+use crate::{Alarm, EditRequest, Handle, Ports, Published, StoreError};
 use sloth_core::machine::{Answer, Token};
 
 /// Messages of one kind that are handled before the others get their turn.
@@ -51,6 +51,8 @@ pub struct Engine<P: Ports> {
     pub(crate) landings: (mpsc::Sender<Landed>, mpsc::Receiver<Landed>),
     pub(crate) current: Effects,
     pub(crate) pending: VecDeque<Batch>,
+    /// Edits that the machine cannot take yet.
+    pub(crate) held: VecDeque<(EditRequest, Reply<Moment>)>,
     pub(crate) flight: Option<Flight<StoreError>>,
     pub(crate) flights: u64,
     pub(crate) retry_at: Option<Moment>,
@@ -77,6 +79,7 @@ impl<P: Ports> Engine<P> {
             landings: mpsc::channel(MAILBOX_MAX * 2),
             current: Effects::default(),
             pending: VecDeque::new(),
+            held: VecDeque::new(),
             flight: None,
             flights: 0,
             retry_at: None,
@@ -152,6 +155,9 @@ impl<P: Ports> Engine<P> {
         }
         if self.stopping.is_none() && self.machine.next_deadline().is_some_and(|at| at <= now) {
             self.input(now, Input::Woken);
+        }
+        if !self.held.is_empty() {
+            self.try_edits(now);
         }
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sloth_core::Moment;
 use sloth_core::machine::{Input, Late};
+use sloth_core::record::Record;
 
 use crate::batch::{Batch, Flight, Purpose};
 use crate::driver::{Engine, Fatal, Landed};
@@ -92,6 +93,7 @@ impl<P: Ports> Engine<P> {
                 Err(error) => self.failed(now, batch, error),
             }
         }
+        self.probe_while_blocked(now);
         Ok(())
     }
 
@@ -154,6 +156,15 @@ impl<P: Ports> Engine<P> {
         }
         *self.published.trouble.lock().unwrap_or_else(|e| e.into_inner()) = Some(error.to_string());
         self.blocked = Some(error.clone());
+    }
+
+    /// When only requests failed, nothing of the machine's would tell that writing is possible again: a small batch does.
+    fn probe_while_blocked(&mut self, now: Moment) {
+        if self.blocked.is_some() && self.retry_at.is_none() {
+            let alive = Record::Meta("last_alive", Some(now.rfc3339()));
+            self.pending.push_front(Batch::records(vec![alive], Purpose::Machine));
+            self.retry_at = Some(now + RETRY);
+        }
     }
 
     fn storage_free(&mut self, now: Moment) {
