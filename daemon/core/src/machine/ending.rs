@@ -52,6 +52,9 @@ impl Machine {
         let retry = matches!(verdict, Verdict::Failure { retry: true, .. })
             && active.ending.is_none()
             && active.run.attempts <= active.schedule.retries.max;
+        if !retry {
+            active.run.ended_at = Some(end.ended_at);
+        }
         effects.records.push(Record::AttemptEnded(key, Box::new(end)));
         effects.late.push(forget);
         match verdict {
@@ -114,7 +117,8 @@ impl Machine {
         run.status = status;
         run.reason = reason;
         run.message = message.or(run.message.take().filter(|_| status != RunStatus::Completed));
-        run.ended_at = Some(now.max(run.queued_at));
+        // An attempt may have ended long ago, while nobody was connected.
+        run.ended_at = Some(run.ended_at.unwrap_or(now).max(run.started_at.unwrap_or(run.queued_at)));
         run.retry_at = None;
         effects.records.push(Record::RunChanged(run.clone()));
         let schedule_id = run.schedule;

@@ -166,7 +166,7 @@ impl Machine {
         if run.reason == Some(Reason::Timeout) && run.status == RunStatus::Failed {
             self.note_timeout(now, run, effects);
         }
-        let duration = run.started_at.map(|start| now.since(start).as_secs_f64());
+        let duration = run.started_at.zip(run.ended_at).map(|(start, end)| end.since(start).as_secs_f64());
         let why = run.message.clone().map(|m| format!(": {m}")).unwrap_or_default();
         let verb = run_kind.strip_prefix("run.").unwrap_or(run_kind);
         let message = format!("run of {} {verb}{why}", run.schedule_name);
