@@ -80,6 +80,10 @@ pub fn stretches(period: &Period, epochs: &[ClockEpoch], until: Moment) -> Vec<S
     let Some(class) = Class::of(&period.trigger) else {
         return Vec::new();
     };
+    // A time that had passed when it was set is over, also on a clock that is set back before it.
+    if matches!(period.trigger, Trigger::At(at) if at <= period.from) {
+        return Vec::new();
+    }
     let mut list = Vec::new();
     let mut after = period.from;
     for (i, epoch) in epochs.iter().enumerate() {
