@@ -23,8 +23,10 @@ const SYSTEM: &[&str] = &[
 /// Directories whose files are executables, not crontabs.
 const SCRIPT_DIRS: &[&str] = &["cron.hourly", "cron.daily", "cron.weekly", "cron.monthly"];
 
-/// What is sent for an executable: its first line, at most so many bytes.
-const FIRST_LINE_BYTES_MAX: u64 = 4096;
+/// At most so many bytes of an executable are looked at.
+const SCRIPT_BYTES_MAX: u64 = 64 << 10;
+/// Says that a script leaves its work to a timer; the importer has a note about it.
+const LEAVES_TO_TIMER: &str = "/run/systemd/system";
 
 pub(crate) fn crontab(args: &CrontabArgs) -> Result<Vec<Batch>, Failure> {
     if args.all_system {
@@ -53,7 +55,7 @@ fn gather(paths: Vec<PathBuf>, system: bool) -> Result<Vec<Batch>, Failure> {
         let files = files_of(&path)?;
         if holds_scripts(&path, &files) {
             for file in files.iter().filter(|file| is_executable(file)) {
-                add("script", (file.display().to_string(), first_line(file)?));
+                add("script", (file.display().to_string(), telling_lines(file)?));
             }
         } else {
             for file in files {
@@ -96,12 +98,16 @@ fn is_executable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|about| about.permissions().mode() & 0o111 != 0)
 }
 
-fn first_line(path: &Path) -> Result<String, Failure> {
+/// What is sent for an executable: its first line and those that the importer asks for, not the rest, which may hold secrets.
+fn telling_lines(path: &Path) -> Result<String, Failure> {
     let mut start = Vec::new();
     let file = fs::File::open(path).map_err(|error| named(path, &error))?;
-    file.take(FIRST_LINE_BYTES_MAX).read_to_end(&mut start).map_err(|error| named(path, &error))?;
-    let line = start.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    Ok(String::from_utf8_lossy(line).into_owned())
+    file.take(SCRIPT_BYTES_MAX).read_to_end(&mut start).map_err(|error| named(path, &error))?;
+    let text = String::from_utf8_lossy(&start);
+    let mut lines = text.lines();
+    let first: String = lines.next().unwrap_or_default().chars().take(4096).collect();
+    let telling = lines.find(|line| !line.trim_start().starts_with('#') && line.contains(LEAVES_TO_TIMER));
+    Ok(telling.map_or(first.clone(), |_| format!("{first}\n# {LEAVES_TO_TIMER}\n")))
 }
 
 /// A file, or standard input for `-`, with its name.
@@ -152,7 +158,8 @@ mod tests {
         let own = put("own", "1 * * * * a\n", 0o644);
         put("cron.d/tool", "2 * * * * root b\n", 0o644);
         put("cron.d/tool.dpkg-old", "3 * * * * root c\n", 0o644);
-        put("cron.daily/rotate", "#!/bin/sh\nexit 0\n", 0o755);
+        put("cron.daily/rotate", "#!/bin/sh\nPASSWORD=x\nexit 0\n", 0o755);
+        put("cron.daily/twice", "#!/bin/sh\n[ ! -d /run/systemd/system ] || exit 0\n", 0o755);
         put("cron.daily/README", "no program\n", 0o644);
         let anacron = put("anacrontab", "1 5 x y\n", 0o644);
         let dirs = [own, anacron, root.path().join("cron.d"), root.path().join("cron.daily")];
@@ -165,7 +172,7 @@ mod tests {
                 ("crontab", 1, "1 * * * * a\n"),
                 ("anacrontab", 1, "1 5 x y\n"),
                 ("system_crontab", 1, "2 * * * * root b\n"),
-                ("script", 1, "#!/bin/sh")
+                ("script", 2, "#!/bin/sh")
             ]
         );
     }
