@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use sloth_api::{BackupRequest, SystemJob};
 use sloth_core::Uid;
+use sloth_core::record::Record;
 use sloth_engine::Handle;
 use sloth_service::{Caller, Service};
 use sloth_store::{EventLimits, Scope, Store};
@@ -66,7 +67,6 @@ pub struct Work {
     pub store: Store,
     /// Machine.
     pub machine: Arc<Machine>,
-    zones: Mutex<Option<std::time::SystemTime>>,
     backed_up: Mutex<Option<Instant>>,
     busy: Mutex<std::collections::BTreeSet<&'static str>>,
 }
@@ -74,8 +74,7 @@ pub struct Work {
 impl Work {
     /// Puts it together.
     pub fn new(service: Service, engine: Handle, store: Store, machine: Arc<Machine>) -> Work {
-        let zones = Mutex::new(zone_stamp());
-        Work { service, engine, store, machine, zones, backed_up: Mutex::new(None), busy: Mutex::default() }
+        Work { service, engine, store, machine, backed_up: Mutex::new(None), busy: Mutex::default() }
     }
 }
 
@@ -128,6 +127,10 @@ impl Clockwork for CronClockwork {
         let scheduler = JobScheduler::new().await.map_err(text)?;
         for task in TASKS {
             work.machine.jobs.register(task);
+            if task.name == "zones" {
+                // Also when the zone data changed while the daemon was down.
+                tick(work.clone(), task).await;
+            }
             let work = work.clone();
             let job = Job::new_async(task.schedule, move |_, _| {
                 let work = work.clone();
@@ -177,24 +180,30 @@ fn status(work: &Work) -> Result<(), String> {
     Ok(())
 }
 
-/// When the zone data or the zone of the system changed last.
-fn zone_stamp() -> Option<std::time::SystemTime> {
-    ["/etc/localtime", "/usr/share/zoneinfo/tzdata.zi", "/usr/share/zoneinfo/zone1970.tab", "/usr/share/zoneinfo"]
-        .iter()
-        .filter_map(|path| std::fs::symlink_metadata(path).and_then(|meta| meta.modified()).ok())
-        .max()
+/// Which rules for local time are in force: when the zone data and the zone of the system changed last.
+fn zone_stamp() -> String {
+    let seconds = |path: &&str| {
+        let changed = std::fs::symlink_metadata(path).and_then(|meta| meta.modified()).ok()?;
+        changed.duration_since(std::time::UNIX_EPOCH).ok().map(|since| since.as_secs())
+    };
+    let paths = ["/etc/localtime", "/usr/share/zoneinfo/tzdata.zi", "/usr/share/zoneinfo/zone1970.tab", "/usr/share/zoneinfo"];
+    paths.iter().map(|path| seconds(path).map_or("-".to_owned(), |s| s.to_string())).collect::<Vec<_>>().join(" ")
 }
 
+/// Compares with what is noted in the database, so that a change while the daemon was down is found as well.
 fn zones(work: &Work) -> Result<(), String> {
     let stamp = zone_stamp();
-    let mut last = work.zones.lock().unwrap_or_else(|e| e.into_inner());
-    if *last != stamp {
-        *last = stamp;
-        tracing::warn!("the zone data of the system changed: what is claimed ahead is planned again");
+    let known = work.store.meta("zone_data").map_err(|error| error.to_string())?;
+    if known.as_ref() == Some(&stamp) {
+        return Ok(());
+    }
+    if known.is_some() {
+        tracing::warn!("the zone data of the system changed: every next instant is computed again");
         jiff::tz::db().reset();
         work.engine.zones_changed();
     }
-    Ok(())
+    let note = vec![Record::Meta("zone_data", Some(stamp))];
+    tokio::runtime::Handle::current().block_on(work.engine.commit(note)).map_err(|error| error.to_string())
 }
 
 fn checkpoint(work: &Work) -> Result<(), String> {

@@ -22,6 +22,9 @@ pub enum Record {
         /// `@every`.
         every: Rebase,
     },
+    /// The rules for local time changed: `next_due` of every schedule that has one returns to its mark, so that it is read and computed
+    /// again.
+    Reread,
     /// What was decided about an instant; makes the row when there is none, replaces `planned`, never another decision.
     Decided(Occurrence, Decision),
     /// Instants too many or too old for a row each, folded into the schedule's summary.

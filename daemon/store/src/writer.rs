@@ -320,6 +320,7 @@ fn is_one_statement(record: &Record) -> bool {
         | Record::Decided(..)
         | Record::Folded(_)
         | Record::Marked { .. }
+        | Record::Reread
         | Record::ScheduleStats { .. }
         | Record::AttemptEnded(..)
         | Record::Audit(_) => true,

@@ -299,6 +299,7 @@ impl Machine {
     /// What is claimed is taken back and claimed again.
     pub(super) fn plan_again(&mut self, now: Moment, effects: &mut Effects) {
         self.unclaim_all(effects);
+        effects.records.push(Record::Reread);
         self.ask_refill(now, true, effects);
     }
 

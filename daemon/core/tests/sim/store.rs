@@ -50,6 +50,11 @@ impl Store {
         match record {
             Record::Planned(o) => self.planned(o)?,
             Record::Unplanned => self.unplanned(),
+            Record::Reread => {
+                for row in self.schedules.values_mut().filter(|row| row.next_due.is_some() && !row.deleted) {
+                    row.next_due = row.next_due.min(Some(row.mark));
+                }
+            }
             Record::Rebased { fixed, interval, every } => self.rebased(*fixed, *interval, *every),
             Record::Decided(o, decision) => {
                 self.row(o.schedule)?;

@@ -34,6 +34,7 @@ impl Apply<'_> {
             Record::Planned(o) => self.planned(o),
             Record::Unplanned => self.unplanned(),
             Record::Rebased { fixed, interval, every } => self.rebased(*fixed, *interval, *every),
+            Record::Reread => self.reread(),
             Record::Decided(o, decision) => self.decided(o, decision),
             Record::Folded(fold) => self.folded(fold),
             Record::Marked {

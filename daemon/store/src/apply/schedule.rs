@@ -105,6 +105,11 @@ impl Apply<'_> {
     }
 
     /// The clock was set. A schedule without a next instant has nothing to find there.
+    pub(super) fn reread(&self) -> Result<(), StoreError> {
+        let sql = "UPDATE schedules SET next_due = mark WHERE next_due > mark AND deleted_at IS NULL";
+        self.execute(sql, []).map(|_| ())
+    }
+
     pub(super) fn rebased(&self, fixed: Rebase, interval: Rebase, every: Rebase) -> Result<(), StoreError> {
         for (class, rebase) in [("fixed", fixed), ("interval", interval), ("every", every)] {
             let (to, condition) = match rebase {

@@ -426,3 +426,12 @@ fn event_ids_and_answers_are_kept_once() {
         "hash"
     );
 }
+
+#[test]
+fn reread_lowers_what_comes_next_to_the_mark() {
+    let (_dir, store, s) = store_with_schedule();
+    store
+        .write(vec![Record::Marked { schedule: s.id, mark: at(100), next_due: Some(at(9000)) }, Record::Reread])
+        .expect("lowered");
+    assert_eq!(marks(&store, &s), (100_000_000, Some(100_000_000)));
+}
