@@ -61,7 +61,11 @@ impl World {
             .store
             .schedules
             .values()
-            .filter(|s| s.next_due.is_some_and(|at| at < self.wall() + Duration::from_secs(180)));
+            // Due soon, or so lately that the planner has not looked since.
+            .filter(|s| {
+                s.next_due.is_some_and(|at| at < self.wall() + Duration::from_secs(180))
+                    || s.mark > self.wall() - Duration::from_secs(90)
+            });
         assert!(entries <= kept + soon + busy.count(), "{entries} entries are in memory");
     }
 
