@@ -186,7 +186,8 @@ fn zone_stamp() -> String {
         let changed = std::fs::symlink_metadata(path).and_then(|meta| meta.modified()).ok()?;
         changed.duration_since(std::time::UNIX_EPOCH).ok().map(|since| since.as_secs())
     };
-    let paths = ["/etc/localtime", "/usr/share/zoneinfo/tzdata.zi", "/usr/share/zoneinfo/zone1970.tab", "/usr/share/zoneinfo"];
+    let paths =
+        ["/etc/localtime", "/usr/share/zoneinfo/tzdata.zi", "/usr/share/zoneinfo/zone1970.tab", "/usr/share/zoneinfo"];
     paths.iter().map(|path| seconds(path).map_or("-".to_owned(), |s| s.to_string())).collect::<Vec<_>>().join(" ")
 }
 

@@ -31,15 +31,11 @@ const ROUNDS: usize = 500;
 
 fn main() {
     println!("size_of::<Trigger>() = {} bytes", size_of::<Trigger>());
-    println!(
-        "{:<24} {:<22} {:>10} {:>10}",
-        "expression", "zone", "median ns", "max ns"
-    );
+    println!("{:<24} {:<22} {:>10} {:>10}", "expression", "zone", "median ns", "max ns");
     for (text, zone) in CASES {
         let tz = TimeZone::get(zone).expect("the zone is installed");
-        let trigger = Trigger::parse(text, &tz)
-            .expect("the table holds valid expressions")
-            .with_anchor(Moment::from_secs(0));
+        let trigger =
+            Trigger::parse(text, &tz).expect("the table holds valid expressions").with_anchor(Moment::from_secs(0));
         for (era, start) in [("2025", 1_740_000_000), ("2045", 2_370_000_000)] {
             let (median, max) = measure(&trigger, &tz, start);
             println!("{text:<24} {:<22} {median:>10} {max:>10}", format!("{zone} {era}"));

@@ -248,10 +248,7 @@ pub struct Keep {
 
 impl Default for Keep {
     fn default() -> Self {
-        Keep {
-            runs: 100,
-            age: Duration::from_secs(30 * 86_400),
-        }
+        Keep { runs: 100, age: Duration::from_secs(30 * 86_400) }
     }
 }
 

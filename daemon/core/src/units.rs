@@ -57,9 +57,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     let mut total: u64 = 0;
     loop {
         let (number, after) = Decimal::take(rest).map_err(refuse)?;
-        let end = after
-            .find(|c: char| c.is_ascii_digit() || c == '.')
-            .unwrap_or(after.len());
+        let end = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
         let (unit, next) = after.split_at(end);
         let unit = match unit {
             "" if number.text == whole => "s",
@@ -68,10 +66,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
         };
         let scale = scale_of(unit, &DURATION_UNITS).ok_or_else(|| refuse(Problem::UnknownUnit(unit.to_owned())))?;
         let part = number.times(scale).map_err(refuse)?;
-        total = total
-            .checked_add(part)
-            .filter(|t| *t <= i64::MAX as u64)
-            .ok_or_else(|| refuse(Problem::TooLarge))?;
+        total = total.checked_add(part).filter(|t| *t <= i64::MAX as u64).ok_or_else(|| refuse(Problem::TooLarge))?;
         if next.is_empty() {
             return Ok(Duration::from_nanos(total));
         }
@@ -105,18 +100,12 @@ pub fn parse_size(text: &str) -> Result<u64, UnitError> {
         named => scale_of(named, &SIZE_UNITS).ok_or_else(|| refuse(Problem::UnknownUnit(unit.to_owned())))?,
     };
     let bytes = number.times(scale).map_err(refuse)?;
-    if bytes > SIZE_MAX {
-        Err(refuse(Problem::TooLarge))
-    } else {
-        Ok(bytes)
-    }
+    if bytes > SIZE_MAX { Err(refuse(Problem::TooLarge)) } else { Ok(bytes) }
 }
 
 /// Writes a size in the largest binary unit that divides it: `10Mi`, else plain bytes.
 pub fn format_size_exact(bytes: u64) -> String {
-    let unit = SIZE_UNITS[..4]
-        .iter()
-        .find(|(_, scale)| bytes > 0 && bytes.is_multiple_of(*scale));
+    let unit = SIZE_UNITS[..4].iter().find(|(_, scale)| bytes > 0 && bytes.is_multiple_of(*scale));
     match unit {
         Some((unit, scale)) => format!("{}{unit}", bytes / scale),
         None => bytes.to_string(),
@@ -137,11 +126,7 @@ pub fn parse_cpu(text: &str) -> Result<u32, UnitError> {
 
 /// Writes millicores as whole cores (`2`) or millicores (`500m`).
 pub fn format_cpu(millicores: u32) -> String {
-    if millicores.is_multiple_of(1000) {
-        (millicores / 1000).to_string()
-    } else {
-        format!("{millicores}m")
-    }
+    if millicores.is_multiple_of(1000) { (millicores / 1000).to_string() } else { format!("{millicores}m") }
 }
 
 fn scale_of(unit: &str, units: &[(&str, u64)]) -> Option<u64> {
@@ -173,14 +158,7 @@ impl<'a> Decimal<'a> {
         if whole.is_empty() || number.ends_with('.') {
             return Err(Problem::NotANumber);
         }
-        Ok((
-            Decimal {
-                text: number,
-                whole,
-                fraction,
-            },
-            rest,
-        ))
+        Ok((Decimal { text: number, whole, fraction }, rest))
     }
 
     /// The number of smallest units, when it is whole and fits.
@@ -188,15 +166,9 @@ impl<'a> Decimal<'a> {
         let whole: u64 = self.whole.parse().map_err(|_| Problem::TooLarge)?;
         let whole = whole.checked_mul(scale).ok_or(Problem::TooLarge)?;
         let fraction = self.fraction.trim_end_matches('0');
-        let power = u32::try_from(fraction.len())
-            .ok()
-            .and_then(|digits| 10u128.checked_pow(digits))
-            .ok_or(Problem::TooFine)?;
-        let part: u128 = if fraction.is_empty() {
-            0
-        } else {
-            fraction.parse().map_err(|_| Problem::TooFine)?
-        };
+        let power =
+            u32::try_from(fraction.len()).ok().and_then(|digits| 10u128.checked_pow(digits)).ok_or(Problem::TooFine)?;
+        let part: u128 = if fraction.is_empty() { 0 } else { fraction.parse().map_err(|_| Problem::TooFine)? };
         let part = part.checked_mul(u128::from(scale)).ok_or(Problem::TooFine)?;
         if !part.is_multiple_of(power) {
             return Err(Problem::TooFine);
@@ -222,11 +194,7 @@ enum Problem {
 
 impl Problem {
     fn about(self, text: &str, hint: &'static str) -> UnitError {
-        UnitError {
-            text: text.chars().take(40).collect(),
-            problem: self.to_string(),
-            hint,
-        }
+        UnitError { text: text.chars().take(40).collect(), problem: self.to_string(), hint }
     }
 }
 
@@ -289,14 +257,9 @@ mod tests {
 
     #[test]
     fn durations_read_back_as_written() {
-        for (text, printed) in [
-            ("90s", "1m30s"),
-            ("90m", "1h30m"),
-            ("850ms", "850ms"),
-            ("0", "0s"),
-            ("1w", "7d"),
-            ("1.5s", "1s500ms"),
-        ] {
+        for (text, printed) in
+            [("90s", "1m30s"), ("90m", "1h30m"), ("850ms", "850ms"), ("0", "0s"), ("1w", "7d"), ("1.5s", "1s500ms")]
+        {
             let duration = parse_duration(text).expect(text);
             assert_eq!(format_duration(duration), printed);
             assert_eq!(parse_duration(printed), Ok(duration));
@@ -311,28 +274,16 @@ mod tests {
         assert_eq!(parse_size("1.5KB"), Ok(1500));
         assert_eq!(parse_size("7B"), Ok(7));
         assert_eq!(parse_size("0"), Ok(0));
-        assert_eq!(
-            parse_size("1.5").map_err(|e| e.problem),
-            Err("is finer than the smallest unit".into())
-        );
-        assert_eq!(
-            parse_size("10mb").map_err(|e| e.problem),
-            Err("unknown unit \"mb\"".into())
-        );
-        assert_eq!(
-            parse_size("9999999Ti").map_err(|e| e.problem),
-            Err("is too large".into())
-        );
+        assert_eq!(parse_size("1.5").map_err(|e| e.problem), Err("is finer than the smallest unit".into()));
+        assert_eq!(parse_size("10mb").map_err(|e| e.problem), Err("unknown unit \"mb\"".into()));
+        assert_eq!(parse_size("9999999Ti").map_err(|e| e.problem), Err("is too large".into()));
         assert_eq!(format_size_exact(10 << 20), "10Mi");
         assert_eq!(format_size_exact(1500), "1500");
         assert_eq!(format_size_exact(0), "0");
         assert_eq!(parse_cpu("0.5"), Ok(500));
         assert_eq!(parse_cpu("500m"), Ok(500));
         assert_eq!(parse_cpu("2"), Ok(2000));
-        assert_eq!(
-            parse_cpu("0.0001").map_err(|e| e.problem),
-            Err("is finer than the smallest unit".into())
-        );
+        assert_eq!(parse_cpu("0.0001").map_err(|e| e.problem), Err("is finer than the smallest unit".into()));
         assert_eq!(parse_cpu("5000000").map_err(|e| e.problem), Err("is too large".into()));
         assert_eq!(format_cpu(500), "500m");
         assert_eq!(format_cpu(2000), "2");
@@ -341,9 +292,6 @@ mod tests {
     #[test]
     fn an_error_is_one_line() {
         let error = parse_duration("5y").expect_err("no such unit");
-        assert_eq!(
-            error.to_string(),
-            "\"5y\": unknown unit \"y\"; example: \"90s\", \"1h30m\" or \"850ms\""
-        );
+        assert_eq!(error.to_string(), "\"5y\": unknown unit \"y\"; example: \"90s\", \"1h30m\" or \"850ms\"");
     }
 }

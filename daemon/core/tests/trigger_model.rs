@@ -70,20 +70,13 @@ fn compare(expr: &Expr, name: &str, tz: &TimeZone, clock: &Clock, from: i64, end
     let text = expr.to_string();
     let trigger = Trigger::parse(&text, tz).map_err(|e| format!("{text}: {e}"))?;
     let found = searched(&trigger, tz, from, end);
-    let expected: Vec<i64> = clock
-        .due(expr)
-        .into_iter()
-        .filter(|at| (from + 1..=end).contains(at))
-        .collect();
+    let expected: Vec<i64> = clock.due(expr).into_iter().filter(|at| (from + 1..=end).contains(at)).collect();
     if found == expected {
         return starts(expr, name, tz, &trigger, &expected, from);
     }
     let show = |list: &[i64]| {
         let odd = list.iter().filter(|at| !found.contains(at) || !expected.contains(at));
-        odd.take(5)
-            .map(|at| stamp(*at).to_string())
-            .collect::<Vec<_>>()
-            .join(" ")
+        odd.take(5).map(|at| stamp(*at).to_string()).collect::<Vec<_>>().join(" ")
     };
     Err(format!(
         "{text} ({:?}) in {name} from {}:\n only searched: {}\n only modelled: {}",
@@ -101,11 +94,7 @@ fn starts(expr: &Expr, name: &str, tz: &TimeZone, trigger: &Trigger, due: &[i64]
         while after < *due {
             let found = trigger.next_after(tz, Moment::from_secs(after));
             if found != Some(Moment::from_secs(*due)) {
-                return Err(format!(
-                    "{expr} in {name} after {}: {found:?} is not {}",
-                    stamp(after),
-                    stamp(*due)
-                ));
+                return Err(format!("{expr} in {name} after {}: {found:?} is not {}", stamp(after), stamp(*due)));
             }
             after += 660;
         }
@@ -115,9 +104,7 @@ fn starts(expr: &Expr, name: &str, tz: &TimeZone, trigger: &Trigger, due: &[i64]
 
 /// Quick by default; `PROPTEST_CASES` asks for more.
 fn cases(few: u32) -> ProptestConfig {
-    let asked = std::env::var("PROPTEST_CASES")
-        .ok()
-        .and_then(|cases| cases.parse().ok());
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
     ProptestConfig::with_cases(asked.unwrap_or(few))
 }
 
@@ -179,18 +166,10 @@ prop_compose! {
 
 /// A zone and an instant, mostly within a day of one of its clock changes.
 fn places() -> impl Strategy<Value = (&'static str, i64)> {
-    let near = (
-        prop::sample::select(&ZONES[..]),
-        any::<prop::sample::Index>(),
-        -26 * HOUR..4 * HOUR,
-    );
+    let near = (prop::sample::select(&ZONES[..]), any::<prop::sample::Index>(), -26 * HOUR..4 * HOUR);
     let near = near.prop_map(|(name, index, shift)| {
         let changes = transitions(&zone(name));
-        let at = if changes.is_empty() {
-            1_000_000_000
-        } else {
-            changes[index.index(changes.len())]
-        };
+        let at = if changes.is_empty() { 1_000_000_000 } else { changes[index.index(changes.len())] };
         (name, (at + shift).max(ERA.start))
     });
     let anywhere = (prop::sample::select(&ZONES[..]), ERA);
@@ -275,10 +254,7 @@ fn forms(hour: i64, day: i64) -> Vec<Expr> {
         daily(vec![One(7)], vec![StarStep(2)]),
         daily(vec![From(5, 25)], vec![RangeStep(hour_before, hour_after, 2)]),
         daily(vec![One(0)], vec![One(0)]),
-        Expr {
-            day: vec![One(day)],
-            ..daily(vec![One(45)], vec![One(hour)])
-        },
+        Expr { day: vec![One(day)], ..daily(vec![One(45)], vec![One(hour)]) },
     ]
 }
 
@@ -296,11 +272,7 @@ fn agrees_with_the_model_around_every_transition() {
         let tz = zone(name);
         for at in transitions(&tz).into_iter().filter(|at| at % 60 == 0) {
             // Where the wall time begins that is left out or repeated.
-            let offset = [at - 1, at]
-                .map(|second| tz.to_offset(stamp(second)))
-                .into_iter()
-                .min()
-                .expect("of two");
+            let offset = [at - 1, at].map(|second| tz.to_offset(stamp(second))).into_iter().min().expect("of two");
             let local = offset.to_datetime(stamp(at));
             let (from, end) = (at - 3 * HOUR, at + 4 * HOUR);
             // Long enough before the change to have seen what the widest overlap, seven hours, repeats.

@@ -17,9 +17,7 @@ fn moment(text: &str) -> Moment {
 }
 
 fn parse(text: &str) -> Trigger {
-    Trigger::parse(text, &TimeZone::UTC)
-        .map_err(|e| format!("{text:?}: {e}"))
-        .expect("the test uses valid triggers")
+    Trigger::parse(text, &TimeZone::UTC).map_err(|e| format!("{text:?}: {e}")).expect("the test uses valid triggers")
 }
 
 #[test]
@@ -106,10 +104,7 @@ fn a_point_in_time_is_local_or_has_an_offset() {
         assert_eq!(trigger, Trigger::At(moment(expected)), "{text:?}");
     }
     let error = Trigger::parse("@at 2011-12-30T12:00", &zone("Pacific/Apia")).expect_err("this day never was");
-    assert_eq!(
-        error.problem,
-        "does not exist in this time zone: its calendar leaves it out"
-    );
+    assert_eq!(error.problem, "does not exist in this time zone: its calendar leaves it out");
     let once = parse("@at 2031-01-01");
     let due = moment("2031-01-01T00:00:00Z");
     assert_eq!(once.next_after(&TimeZone::UTC, Moment::from_secs(0)), Some(due));
@@ -125,10 +120,7 @@ fn a_period_counts_from_its_anchor() {
     let due = |k: u32| anchor + Duration::from_secs(90) * k;
     assert_eq!(every.next_after(&TimeZone::UTC, anchor), Some(due(1)));
     assert_eq!(every.next_after(&TimeZone::UTC, due(7)), Some(due(8)));
-    assert_eq!(
-        every.next_after(&TimeZone::UTC, due(7) - Duration::from_micros(1)),
-        Some(due(7))
-    );
+    assert_eq!(every.next_after(&TimeZone::UTC, due(7) - Duration::from_micros(1)), Some(due(7)));
     assert_eq!(
         every.next_after(&TimeZone::UTC, Moment::from_secs(0)),
         Some(anchor),
@@ -148,10 +140,7 @@ fn what_has_no_instants_has_none() {
     }
     let past = parse("0 0 0 1 1 * 1999");
     assert_eq!(past.next_after(&TimeZone::UTC, moment("1999-01-01T00:00:00Z")), None);
-    assert_eq!(
-        past.last_until(&TimeZone::UTC, moment("2030-01-01T00:00:00Z")),
-        Some(moment("1999-01-01T00:00:00Z"))
-    );
+    assert_eq!(past.last_until(&TimeZone::UTC, moment("2030-01-01T00:00:00Z")), Some(moment("1999-01-01T00:00:00Z")));
     assert_eq!(parse("* * * * *").next_after(&TimeZone::UTC, Moment::MAX), None);
 }
 
@@ -160,10 +149,7 @@ fn a_second_pass_is_found_after_the_last_wall_time() {
     let every_half_hour = parse("0 */30 1 2 11 * 2025");
     let tz = zone("America/New_York");
     let after = moment("2025-11-02T05:30:00Z");
-    assert_eq!(
-        every_half_hour.next_after(&tz, after),
-        Some(moment("2025-11-02T06:00:00Z"))
-    );
+    assert_eq!(every_half_hour.next_after(&tz, after), Some(moment("2025-11-02T06:00:00Z")));
     assert_eq!(every_half_hour.next_after(&tz, moment("2025-11-02T06:30:00Z")), None);
 }
 
@@ -190,27 +176,13 @@ fn remarks_tell_of_clock_changes() {
         ),
         ("0 * * * *", "America/New_York", "2025-03-09T07:00:00Z", None),
         ("0 3 * * *", "America/New_York", "2025-03-09T07:00:00Z", None),
-        (
-            "30 1 * * *",
-            "America/New_York",
-            "2025-11-02T05:30:00Z",
-            Some("01:30 happens twice: first pass"),
-        ),
-        (
-            "*/30 * * * *",
-            "America/New_York",
-            "2025-11-02T06:30:00Z",
-            Some("01:30 happens twice: second pass"),
-        ),
+        ("30 1 * * *", "America/New_York", "2025-11-02T05:30:00Z", Some("01:30 happens twice: first pass")),
+        ("*/30 * * * *", "America/New_York", "2025-11-02T06:30:00Z", Some("01:30 happens twice: second pass")),
         ("0 2 * * *", "America/New_York", "2025-11-02T07:00:00Z", None),
         ("30 2 * * *", "UTC", "2025-03-09T02:30:00Z", None),
         ("0 12 * * *", "Pacific/Apia", "2011-12-30T22:00:00Z", None),
     ] {
-        assert_eq!(
-            remark(&parse(text), &zone(name), moment(due)).as_deref(),
-            expected,
-            "{text:?} at {due}"
-        );
+        assert_eq!(remark(&parse(text), &zone(name), moment(due)).as_deref(), expected, "{text:?} at {due}");
     }
     assert_eq!(remark(&parse("@reboot"), &TimeZone::UTC, Moment::from_secs(0)), None);
 }
@@ -242,10 +214,7 @@ fn descriptions_say_what_will_happen() {
         ),
         ("0 9 * * MON,WED", "at 09:00 on Monday and Wednesday"),
         ("0 9 * * FRI-MON", "at 09:00 from Friday to Monday"),
-        (
-            "0 9 * * FRI#2,MONL",
-            "at 09:00 on the second Friday of the month and the last Monday of the month",
-        ),
+        ("0 9 * * FRI#2,MONL", "at 09:00 on the second Friday of the month and the last Monday of the month"),
         ("0 9 1 * MON", "at 09:00 on day 1 of the month or on Monday"),
         ("0 9 13 * +FRI", "at 09:00 on day 13 of the month if on Friday"),
         ("0 9 1-31 * MON", "at 09:00 every day"),
@@ -257,10 +226,7 @@ fn descriptions_say_what_will_happen() {
         ("@every 90s", "every 1m30s"),
         ("@at 2031-01-01T09:00", "once at 2031-01-01T09:00:00.000Z"),
         ("@reboot", "once per boot of the host"),
-        (
-            "manual",
-            "by hand, after another schedule, by a hook or through the API only",
-        ),
+        ("manual", "by hand, after another schedule, by a hook or through the API only"),
     ] {
         assert_eq!(parse(text).describe(), expected, "{text:?}");
     }

@@ -18,15 +18,8 @@ fn every_vector_holds() {
 fn check(vector: &Value) -> Result<(), String> {
     let text = |key: &str| vector[key].as_str().unwrap_or_default();
     let moment = |text: &str| Moment::from(text.parse::<Timestamp>().expect("vectors use RFC 3339"));
-    let about = |what: String| {
-        format!(
-            "{} in {} from {}: {what} ({})",
-            text("expr"),
-            text("tz"),
-            text("from"),
-            text("note")
-        )
-    };
+    let about =
+        |what: String| format!("{} in {} from {}: {what} ({})", text("expr"), text("tz"), text("from"), text("note"));
     let tz = TimeZone::get(text("tz")).map_err(|e| about(e.to_string()))?;
     let trigger = Trigger::parse(text("expr"), &tz).map_err(|e| about(e.to_string()))?;
     let class = match trigger.kind() {

@@ -59,12 +59,7 @@ impl Ports for World {
         done(Ok(()));
     }
 
-    fn load_due(
-        &self,
-        until: Moment,
-        _: usize,
-        done: Box<dyn FnOnce(Result<(Vec<Loaded>, bool), StoreError>) + Send>,
-    ) {
+    fn load_due(&self, until: Moment, _: usize, done: Box<dyn FnOnce(Result<(Vec<Loaded>, bool), StoreError>) + Send>) {
         let due = self.due.lock().expect("no panic").clone();
         done(Ok((due.into_iter().filter(|l| l.next_due.is_some_and(|at| at <= until)).collect(), true)));
     }

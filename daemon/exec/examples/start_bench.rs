@@ -19,20 +19,15 @@ async fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let count: usize = arguments.next().map_or(Ok(2000), |text| text.parse())?;
     let directory = tempfile::tempdir()?;
-    let program = std::env::current_exe()?
-        .parent()
-        .and_then(|p| p.parent())
-        .context("no target directory")?
-        .join("sloth-exec");
+    let program =
+        std::env::current_exe()?.parent().and_then(|p| p.parent()).context("no target directory")?.join("sloth-exec");
     let (executor, mut reports) = ProcessExecutor::start_with(Options {
         data: directory.path().to_owned(),
         socket: directory.path().join("exec.sock"),
         program,
         arguments: arguments.map(Into::into).collect(),
     });
-    let Some(Report::Connected(_)) = reports.recv().await else {
-        bail!("no supervisor")
-    };
+    let Some(Report::Connected(_)) = reports.recv().await else { bail!("no supervisor") };
     ours(&executor, &mut reports, 100, 1).await?;
 
     for round in 1..=3 {
@@ -48,9 +43,8 @@ async fn main() -> Result<()> {
     }
     let lock = std::fs::read_to_string(directory.path().join("exec.sock.lock"))?;
     let status = std::fs::read_to_string(format!("/proc/{}/status", lock.trim()))?;
-    for line in status
-        .lines()
-        .filter(|line| line.starts_with("VmHWM") || line.starts_with("VmRSS") || line.starts_with("Rss"))
+    for line in
+        status.lines().filter(|line| line.starts_with("VmHWM") || line.starts_with("VmRSS") || line.starts_with("Rss"))
     {
         println!("supervisor {line}");
     }

@@ -49,17 +49,12 @@ impl Accounts {
     pub fn find(&mut self, user: &str, group: Option<&str>) -> Result<Account, StartFailure> {
         let now = Tick::now();
         self.cached.retain(|(at, ..)| now < at.after(CACHE_FOR));
-        if let Some((.., found)) = self
-            .cached
-            .iter()
-            .find(|(_, u, g, _)| u == user && g.as_deref() == group)
-        {
+        if let Some((.., found)) = self.cached.iter().find(|(_, u, g, _)| u == user && g.as_deref() == group) {
             return Ok(found.clone());
         }
         let found = look_up(user, group)?;
         if self.cached.len() < CACHED_MAX {
-            self.cached
-                .push((now, user.to_owned(), group.map(str::to_owned), found.clone()));
+            self.cached.push((now, user.to_owned(), group.map(str::to_owned), found.clone()));
         }
         Ok(found)
     }
@@ -81,10 +76,7 @@ fn look_up(user: &str, group: Option<&str>) -> Result<Account, StartFailure> {
     };
     let own = found.uid == geteuid() && gid == getegid();
     if !own && !geteuid().is_root() {
-        return Err(fail(
-            Kind,
-            format!("this daemon runs as uid {} and cannot run as {user}", geteuid()),
-        ));
+        return Err(fail(Kind, format!("this daemon runs as uid {} and cannot run as {user}", geteuid())));
     }
     let groups = if own {
         None
@@ -93,12 +85,5 @@ fn look_up(user: &str, group: Option<&str>) -> Result<Account, StartFailure> {
         let list = getgrouplist(&name, gid);
         Some(list.map_err(|errno| fail(Resources, format!("groups of {user} cannot be looked up: {errno}")))?)
     };
-    Ok(Account {
-        name: found.name,
-        uid: found.uid,
-        gid,
-        groups,
-        home: found.dir,
-        shell: found.shell,
-    })
+    Ok(Account { name: found.name, uid: found.uid, gid, groups, home: found.dir, shell: found.shell })
 }

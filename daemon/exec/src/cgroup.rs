@@ -32,19 +32,15 @@ impl Hierarchy {
             return None;
         }
         // A group with processes in it cannot give controllers to children; its parent may be ours as well (DelegateSubgroup=).
-        let parent = own
-            .parent()
-            .filter(|parent| !has_processes(parent) && is_delegated(parent) && is_writable(parent));
+        let parent =
+            own.parent().filter(|parent| !has_processes(parent) && is_delegated(parent) && is_writable(parent));
         let base = parent.map_or(own.clone(), Path::to_owned);
         let enabled = words(&base.join("cgroup.subtree_control"));
         let is_root = !base.join("cgroup.type").exists();
         let can_enable = is_root || !has_processes(&base);
         let offered = words(&base.join("cgroup.controllers"));
         let usable = |name: &&str| enabled.iter().any(|e| e == name) || can_enable && offered.iter().any(|o| o == name);
-        Some(Hierarchy {
-            controllers: WANTED.iter().copied().filter(usable).collect(),
-            base,
-        })
+        Some(Hierarchy { controllers: WANTED.iter().copied().filter(usable).collect(), base })
     }
 
     /// Whether groups made here have this controller.
@@ -83,17 +79,13 @@ impl Hierarchy {
 
     fn supervisors(&self) -> impl Iterator<Item = PathBuf> {
         let entries = fs::read_dir(&self.base).into_iter().flatten().flatten();
-        entries
-            .filter(|e| e.file_name().to_string_lossy().starts_with(SUPERVISOR_PREFIX))
-            .map(|e| e.path())
+        entries.filter(|e| e.file_name().to_string_lossy().starts_with(SUPERVISOR_PREFIX)).map(|e| e.path())
     }
 
     fn remove_abandoned(&self) {
         for path in self.supervisors() {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let alive = Path::new("/proc")
-                .join(name.trim_start_matches(SUPERVISOR_PREFIX))
-                .exists();
+            let alive = Path::new("/proc").join(name.trim_start_matches(SUPERVISOR_PREFIX)).exists();
             if !alive {
                 remove_tree(&path);
             }
@@ -158,11 +150,7 @@ pub struct Counted {
 impl Group {
     /// A handle for CLONE_INTO_CGROUP.
     pub fn open(&self) -> io::Result<OwnedFd> {
-        Ok(open(
-            &self.path,
-            OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
-            Mode::empty(),
-        )?)
+        Ok(open(&self.path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?)
     }
 
     /// The file into which a process writes to join.
@@ -187,11 +175,7 @@ impl Group {
         match fs::remove_dir(&self.path) {
             Ok(()) => true,
             Err(error) if error.kind() == io::ErrorKind::NotFound => true,
-            Err(_)
-                if words(&self.path.join("cgroup.events"))
-                    .get(1)
-                    .is_some_and(|populated| populated == "0") =>
-            {
+            Err(_) if words(&self.path.join("cgroup.events")).get(1).is_some_and(|populated| populated == "0") => {
                 // Nobody is left: it was only busy with groups that the job made below it.
                 remove_tree(&self.path)
             }
@@ -203,29 +187,17 @@ impl Group {
     pub fn counted(&self, detailed: bool) -> Counted {
         let cpu = value(&self.path.join("cpu.stat"), "usage_usec").map(Duration::from_micros);
         if !detailed {
-            return Counted {
-                cpu,
-                ..Counted::default()
-            };
+            return Counted { cpu, ..Counted::default() };
         }
-        let peak = fs::read_to_string(self.path.join("memory.peak"))
-            .ok()
-            .and_then(|t| t.trim().parse().ok());
+        let peak = fs::read_to_string(self.path.join("memory.peak")).ok().and_then(|t| t.trim().parse().ok());
         let oom_kills = value(&self.path.join("memory.events"), "oom_kill").unwrap_or(0);
         let io_bytes = fs::read_to_string(self.path.join("io.stat")).ok().map(|text| {
             let sum = |name: &str| {
-                text.split_ascii_whitespace()
-                    .filter_map(|w| w.strip_prefix(name)?.parse::<u64>().ok())
-                    .sum()
+                text.split_ascii_whitespace().filter_map(|w| w.strip_prefix(name)?.parse::<u64>().ok()).sum()
             };
             (sum("rbytes="), sum("wbytes="))
         });
-        Counted {
-            cpu,
-            memory_peak_bytes: peak,
-            io_bytes,
-            oom_kills,
-        }
+        Counted { cpu, memory_peak_bytes: peak, io_bytes, oom_kills }
     }
 
     fn limit(&self, limits: &Limits) -> io::Result<()> {
@@ -274,9 +246,7 @@ fn may_use(own: &Path) -> bool {
 
 /// Whether systemd gave this group away (its mark, see "Control Group APIs and Delegation").
 fn is_delegated(group: &Path) -> bool {
-    ["trusted.delegate", "user.delegate"]
-        .iter()
-        .any(|name| crate::sys::xattr(group, name).as_deref() == Some(b"1"))
+    ["trusted.delegate", "user.delegate"].iter().any(|name| crate::sys::xattr(group, name).as_deref() == Some(b"1"))
 }
 
 fn is_writable(group: &Path) -> bool {
@@ -289,11 +259,7 @@ fn has_processes(group: &Path) -> bool {
 }
 
 fn collect_processes(path: &Path, found: &mut Vec<i32>) {
-    found.extend(
-        words(&path.join("cgroup.procs"))
-            .iter()
-            .filter_map(|pid| pid.parse::<i32>().ok()),
-    );
+    found.extend(words(&path.join("cgroup.procs")).iter().filter_map(|pid| pid.parse::<i32>().ok()));
     for entry in fs::read_dir(path).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             collect_processes(&entry.path(), found);
@@ -320,6 +286,5 @@ fn value(path: &Path, name: &str) -> Option<u64> {
     let mut buffer = [0; 1024];
     let length = File::open(path).ok()?.read(&mut buffer).ok()?;
     let text = std::str::from_utf8(&buffer[..length]).ok()?;
-    text.lines()
-        .find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+    text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
 }

@@ -34,10 +34,7 @@ pub fn inspect(data: &Path, traces: &Traces) -> Finding {
         end_remains(traces);
         return Finding::Ended(end);
     }
-    let other_boot = traces
-        .process
-        .as_ref()
-        .is_some_and(|process| process.boot_id != proc::boot_id());
+    let other_boot = traces.process.as_ref().is_some_and(|process| process.boot_id != proc::boot_id());
     if !frames.has_start && !other_boot {
         return Finding::NeverStarted;
     }
@@ -45,9 +42,7 @@ pub fn inspect(data: &Path, traces: &Traces) -> Finding {
         return Finding::Lost("the machine was started anew and no end was recorded".to_owned());
     }
     let remains = end_remains(traces);
-    Finding::Lost(format!(
-        "its supervisor was gone, so nobody could see how it ended; {remains}"
-    ))
+    Finding::Lost(format!("its supervisor was gone, so nobody could see how it ended; {remains}"))
 }
 
 #[derive(Default)]
@@ -83,25 +78,13 @@ fn read(data: &Path, traces: &Traces) -> Result<Frames, OutputError> {
 
 /// Kills what is left, and says in words what that was.
 fn end_remains(traces: &Traces) -> String {
-    let groups = Hierarchy::find()
-        .map(|hierarchy| hierarchy.leftovers(traces.key))
-        .unwrap_or_default();
-    let nobody = ProcessId {
-        pid: 0,
-        start_ticks: u64::MAX,
-        boot_id: String::new(),
-    };
-    let main = traces
-        .process
-        .clone()
-        .filter(|process| process.boot_id == proc::boot_id());
+    let groups = Hierarchy::find().map(|hierarchy| hierarchy.leftovers(traces.key)).unwrap_or_default();
+    let nobody = ProcessId { pid: 0, start_ticks: u64::MAX, boot_id: String::new() };
+    let main = traces.process.clone().filter(|process| process.boot_id == proc::boot_id());
     let was_running = main.as_ref().is_some_and(proc::is_running);
     let family = Family {
         // Without a known process only the mark can tell; any start time will do then.
-        main: main.unwrap_or(ProcessId {
-            start_ticks: 0,
-            ..nobody
-        }),
+        main: main.unwrap_or(ProcessId { start_ticks: 0, ..nobody }),
         mark: Some(format!("SLOTH_RUN_ID={}", traces.key.run)),
         attempt_mark: Some(format!("SLOTH_ATTEMPT={}", traces.key.attempt)),
         session_is_sure: false,

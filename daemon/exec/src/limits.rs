@@ -45,9 +45,7 @@ impl Capabilities {
     /// The first of these limits that cannot be enforced, in a sentence.
     pub fn refuse(&self, limits: &Limits) -> Option<String> {
         let needs = |what: &str, controller: &str| {
-            Some(format!(
-                "limit {what} needs cgroup v2 with the {controller} controller, delegated to the daemon"
-            ))
+            Some(format!("limit {what} needs cgroup v2 with the {controller} controller, delegated to the daemon"))
         };
         if limits.cpu_millis.is_some() && self.cpu == Means::Nothing {
             return needs("cpu", "cpu");
@@ -65,10 +63,7 @@ impl Capabilities {
             ));
         }
         if let Some(nice) = limits.nice.filter(|nice| *nice < self.nice_min) {
-            return Some(format!(
-                "limit nice {nice} is below {}, the least that the daemon may give",
-                self.nice_min
-            ));
+            return Some(format!("limit nice {nice} is below {}, the least that the daemon may give", self.nice_min));
         }
         None
     }
@@ -86,11 +81,7 @@ pub(crate) fn from_controllers(own_cgroup: bool, has: impl Fn(&str) -> bool) -> 
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
     Capabilities {
         cpu: by("cpu"),
-        memory: if has("memory") {
-            Means::Cgroup
-        } else {
-            Means::AddressSpace
-        },
+        memory: if has("memory") { Means::Cgroup } else { Means::AddressSpace },
         io_weight: by("io"),
         tasks: by("pids"),
         nofile_max: if crate::sys::has_capability(crate::sys::CAP_SYS_RESOURCE) {
@@ -98,18 +89,11 @@ pub(crate) fn from_controllers(own_cgroup: bool, has: impl Fn(&str) -> bool) -> 
         } else {
             hard.max(soft)
         },
-        nice_min: if geteuid().is_root() || crate::sys::has_capability(crate::sys::CAP_SYS_NICE) {
-            -20
-        } else {
-            0
-        },
+        nice_min: if geteuid().is_root() || crate::sys::has_capability(crate::sys::CAP_SYS_NICE) { -20 } else { 0 },
         own_cgroup,
     }
 }
 
 fn kernel_nofile_max() -> u64 {
-    std::fs::read_to_string("/proc/sys/fs/nr_open")
-        .ok()
-        .and_then(|text| text.trim().parse().ok())
-        .unwrap_or(1 << 20)
+    std::fs::read_to_string("/proc/sys/fs/nr_open").ok().and_then(|text| text.trim().parse().ok()).unwrap_or(1 << 20)
 }

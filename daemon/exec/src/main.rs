@@ -27,11 +27,7 @@ fn options(mut arguments: impl Iterator<Item = PathBuf>) -> Result<Options, Stri
     let (mut socket, mut data) = (None, None);
     let mut options = Options::new(PathBuf::new(), PathBuf::new());
     while let Some(flag) = arguments.next() {
-        let mut value = || {
-            arguments
-                .next()
-                .ok_or_else(|| format!("{} needs a value", flag.display()))
-        };
+        let mut value = || arguments.next().ok_or_else(|| format!("{} needs a value", flag.display()));
         match flag.to_str() {
             Some("--socket") => socket = Some(value()?),
             Some("--data") => data = Some(value()?),

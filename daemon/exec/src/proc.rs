@@ -41,20 +41,13 @@ pub fn all() -> Vec<Stat> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
     };
-    entries
-        .flatten()
-        .filter_map(|entry| stat(entry.file_name().to_str()?.parse().ok()?))
-        .collect()
+    entries.flatten().filter_map(|entry| stat(entry.file_name().to_str()?.parse().ok()?)).collect()
 }
 
 /// Children of this (single-threaded) process; `None` where the kernel cannot list them.
 pub fn own_children() -> Option<Vec<i32>> {
     let text = fs::read_to_string("/proc/thread-self/children").ok()?;
-    Some(
-        text.split_ascii_whitespace()
-            .filter_map(|pid| pid.parse().ok())
-            .collect(),
-    )
+    Some(text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect())
 }
 
 /// Whether the environment of a process holds this `NAME=value`; false when it may not be read.
@@ -62,29 +55,21 @@ pub fn environ_has(pid: i32, assignment: &str) -> bool {
     let Ok(environ) = fs::read(format!("/proc/{pid}/environ")) else {
         return false;
     };
-    environ
-        .split(|byte| *byte == 0)
-        .any(|entry| entry == assignment.as_bytes())
+    environ.split(|byte| *byte == 0).any(|entry| entry == assignment.as_bytes())
 }
 
 /// The boot that we live in.
 pub fn boot_id() -> &'static str {
     static ID: OnceLock<String> = OnceLock::new();
     ID.get_or_init(|| {
-        fs::read_to_string("/proc/sys/kernel/random/boot_id")
-            .map(|text| text.trim().to_owned())
-            .unwrap_or_default()
+        fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|text| text.trim().to_owned()).unwrap_or_default()
     })
 }
 
 /// The full identity of a living process.
 pub fn identify(pid: i32) -> Option<ProcessId> {
     let found = stat(pid)?;
-    Some(ProcessId {
-        pid: pid as u32,
-        start_ticks: found.start_ticks,
-        boot_id: boot_id().to_owned(),
-    })
+    Some(ProcessId { pid: pid as u32, start_ticks: found.start_ticks, boot_id: boot_id().to_owned() })
 }
 
 /// Whether that very process still runs.
@@ -96,10 +81,7 @@ pub fn is_running(process: &ProcessId) -> bool {
 fn parse(pid: i32, text: &[u8]) -> Option<Stat> {
     // The name is in parentheses and may itself hold any byte, so fields are counted from the last one.
     let after = text.iter().rposition(|byte| *byte == b')')? + 2;
-    let fields: Vec<&str> = std::str::from_utf8(text.get(after..)?)
-        .ok()?
-        .split_ascii_whitespace()
-        .collect();
+    let fields: Vec<&str> = std::str::from_utf8(text.get(after..)?).ok()?.split_ascii_whitespace().collect();
     Some(Stat {
         pid,
         state: *fields.first()?.as_bytes().first()?,
@@ -117,10 +99,7 @@ mod tests {
     fn a_name_may_hold_parentheses_and_spaces() {
         let line = b"7 (a) R 1) S 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 999 21";
         let stat = parse(7, line).unwrap();
-        assert_eq!(
-            (stat.state, stat.parent, stat.session, stat.start_ticks),
-            (b'S', 3, 5, 999)
-        );
+        assert_eq!((stat.state, stat.parent, stat.session, stat.start_ticks), (b'S', 3, 5, 999));
     }
 
     #[test]

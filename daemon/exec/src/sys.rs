@@ -83,19 +83,9 @@ pub fn pidfd(pid: i32) -> io::Result<OwnedFd> {
 pub fn pidfd_signal(pidfd: &OwnedFd, signal: i32) -> io::Result<()> {
     // SAFETY: takes integers and a null pointer, which means "as kill(2) would".
     let done = unsafe {
-        libc::syscall(
-            libc::SYS_pidfd_send_signal,
-            pidfd.as_raw_fd(),
-            signal,
-            std::ptr::null::<libc::siginfo_t>(),
-            0,
-        )
+        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, std::ptr::null::<libc::siginfo_t>(), 0)
     };
-    if done < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Closes all descriptors from this one on (close_range(2), Linux 5.9).
@@ -111,24 +101,13 @@ pub fn reset_signals() {
     for signal in 1..=64 {
         // SAFETY: the structure is as long as the kernel reads on 64-bit machines; the default runs no code of ours, and this
         // program has no thread whose cancellation would need signal 32 or 33. KILL and STOP refuse, rightly.
-        unsafe {
-            libc::syscall(
-                libc::SYS_rt_sigaction,
-                signal,
-                default.as_ptr(),
-                std::ptr::null::<u64>(),
-                8,
-            )
-        };
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null::<u64>(), 8) };
     }
 }
 
 /// The first bytes of an extended attribute.
 pub fn xattr(path: &Path, name: &str) -> Option<Vec<u8>> {
-    let (path, name) = (
-        CString::new(path.as_os_str().as_bytes()).ok()?,
-        CString::new(name).ok()?,
-    );
+    let (path, name) = (CString::new(path.as_os_str().as_bytes()).ok()?, CString::new(name).ok()?);
     let mut value = vec![0; 64];
     // SAFETY: two terminated strings, and a buffer with its true length.
     let length = unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
@@ -140,6 +119,5 @@ pub fn xattr(path: &Path, name: &str) -> Option<Vec<u8>> {
 pub fn has_capability(number: u32) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
-        .is_some_and(|set| set >> number & 1 == 1)
+    line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).is_some_and(|set| set >> number & 1 == 1)
 }

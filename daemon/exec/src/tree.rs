@@ -77,10 +77,7 @@ impl Family {
                 break;
             }
         }
-        all.iter()
-            .filter(|s| members.contains(&s.pid) && s.is_alive())
-            .copied()
-            .collect()
+        all.iter().filter(|s| members.contains(&s.pid) && s.is_alive()).copied().collect()
     }
 
     /// TERM to all, and CONT so that stopped ones can heed it.
@@ -94,11 +91,7 @@ impl Family {
     pub fn kill(&self) -> bool {
         let mut stopped: HashSet<i32> = HashSet::new();
         for _ in 0..STOP_ROUNDS {
-            let fresh: Vec<Stat> = self
-                .members()
-                .into_iter()
-                .filter(|s| !stopped.contains(&s.pid))
-                .collect();
+            let fresh: Vec<Stat> = self.members().into_iter().filter(|s| !stopped.contains(&s.pid)).collect();
             if fresh.is_empty() {
                 break;
             }
@@ -111,11 +104,7 @@ impl Family {
     }
 
     fn is_marked(&self, pid: i32, mark: &str) -> bool {
-        proc::environ_has(pid, mark)
-            && self
-                .attempt_mark
-                .as_ref()
-                .is_none_or(|attempt| proc::environ_has(pid, attempt))
+        proc::environ_has(pid, mark) && self.attempt_mark.as_ref().is_none_or(|attempt| proc::environ_has(pid, attempt))
     }
 }
 

@@ -247,14 +247,9 @@ mod key_text {
 
     pub fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<AttemptKey, D::Error> {
         let text = String::deserialize(from)?;
-        let (run, attempt) = text
-            .rsplit_once('-')
-            .ok_or_else(|| D::Error::custom("no attempt number"))?;
+        let (run, attempt) = text.rsplit_once('-').ok_or_else(|| D::Error::custom("no attempt number"))?;
         let run = run.parse().map_err(D::Error::custom)?;
-        Ok(AttemptKey {
-            run,
-            attempt: attempt.parse().map_err(D::Error::custom)?,
-        })
+        Ok(AttemptKey { run, attempt: attempt.parse().map_err(D::Error::custom)? })
     }
 }
 

@@ -16,29 +16,13 @@ struct File {
 
 fn spec(trigger: &str, command: &[&str]) -> ScheduleSpec {
     let command = command.iter().map(|word| (*word).to_owned()).collect();
-    ScheduleSpec {
-        trigger: Some(trigger.to_owned()),
-        command: Some(command),
-        ..ScheduleSpec::default()
-    }
+    ScheduleSpec { trigger: Some(trigger.to_owned()), command: Some(command), ..ScheduleSpec::default() }
 }
 
 fn imported(crontab: &str) -> Vec<Made> {
-    let sources = vec![ImportSource {
-        name: "-".to_owned(),
-        text: crontab.to_owned(),
-    }];
-    let request = ImportRequest {
-        format: "crontab".to_owned(),
-        sources,
-        user: None,
-        dry_run: true,
-        replace: false,
-    };
-    import(&request, &ImportContext::default())
-        .into_iter()
-        .filter_map(|planned| planned.made)
-        .collect()
+    let sources = vec![ImportSource { name: "-".to_owned(), text: crontab.to_owned() }];
+    let request = ImportRequest { format: "crontab".to_owned(), sources, user: None, dry_run: true, replace: false };
+    import(&request, &ImportContext::default()).into_iter().filter_map(|planned| planned.made).collect()
 }
 
 #[test]
@@ -75,24 +59,14 @@ command = ["say", "\"hi\"\n"]
 fn a_crontab_holds_what_it_can_and_says_what_not() {
     let schedules = [
         ("plain", spec("30 2 * * *", &["/bin/backup", "100%", "it's"])),
-        (
-            "zoned",
-            ScheduleSpec {
-                timezone: Some("Asia/Tokyo".to_owned()),
-                ..spec("@daily", &["open"])
-            },
-        ),
+        ("zoned", ScheduleSpec { timezone: Some("Asia/Tokyo".to_owned()), ..spec("@daily", &["open"]) }),
         ("seconds", spec("*/5 30 2 * * *", &["x"])),
         ("last-day", spec("0 0 L * *", &["x"])),
         ("by-hand", spec("manual", &["x"])),
         ("period", spec("@every 90s", &["x"])),
         (
             "limited",
-            ScheduleSpec {
-                timeout: Some(Quantity::Whole(60)),
-                enabled: Some(false),
-                ..spec("0 5 * * *", &["slow"])
-            },
+            ScheduleSpec { timeout: Some(Quantity::Whole(60)), enabled: Some(false), ..spec("0 5 * * *", &["slow"]) },
         ),
         (
             "shell",
@@ -112,10 +86,8 @@ fn a_crontab_holds_what_it_can_and_says_what_not() {
             },
         ),
     ];
-    let schedules: Vec<(String, ScheduleSpec)> = schedules
-        .into_iter()
-        .map(|(name, spec)| (name.to_owned(), spec))
-        .collect();
+    let schedules: Vec<(String, ScheduleSpec)> =
+        schedules.into_iter().map(|(name, spec)| (name.to_owned(), spec)).collect();
     assert_eq!(
         to_crontab(&schedules),
         r#"# plain

@@ -26,17 +26,8 @@ fn every_line_is_scheduled_or_refused_as_written_in_the_reports() {
 fn check(format: &str, case: &Path) {
     let mut sources = Vec::new();
     collect(case, case, &mut sources);
-    let request = ImportRequest {
-        format: format.to_owned(),
-        sources,
-        user: None,
-        dry_run: true,
-        replace: false,
-    };
-    let context = ImportContext {
-        default_user: "alice".to_owned(),
-        local_zone: Some("Europe/Lisbon".to_owned()),
-    };
+    let request = ImportRequest { format: format.to_owned(), sources, user: None, dry_run: true, replace: false };
+    let context = ImportContext { default_user: "alice".to_owned(), local_zone: Some("Europe/Lisbon".to_owned()) };
     let planned = import(&request, &context);
     let report: String = planned.iter().map(render).collect();
     let path = case.join(REPORT);
@@ -49,13 +40,8 @@ fn check(format: &str, case: &Path) {
 
 fn render(planned: &Planned) -> String {
     let line = &planned.line;
-    let mut text = format!(
-        "{}:{} {} {}\n",
-        line.source,
-        line.line,
-        line.outcome,
-        line.schedule.as_deref().unwrap_or_default()
-    );
+    let mut text =
+        format!("{}:{} {} {}\n", line.source, line.line, line.outcome, line.schedule.as_deref().unwrap_or_default());
     if !line.text.is_empty() {
         let _ = writeln!(text, "    | {}", line.text);
     }
@@ -78,19 +64,14 @@ fn collect(root: &Path, directory: &Path, sources: &mut Vec<ImportSource>) {
         } else if path.file_name().is_none_or(|name| name != REPORT) {
             let name = path.strip_prefix(root).expect("it lies below the case");
             let text = std::fs::read_to_string(&path).expect("fixtures are text");
-            sources.push(ImportSource {
-                name: format!("/{}", name.display()),
-                text,
-            });
+            sources.push(ImportSource { name: format!("/{}", name.display()), text });
         }
     }
 }
 
 fn sorted(directory: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory).into_iter().flatten();
-    let mut paths: Vec<PathBuf> = entries
-        .map(|entry| entry.expect("the directory can be read").path())
-        .collect();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("the directory can be read").path()).collect();
     paths.sort();
     paths
 }

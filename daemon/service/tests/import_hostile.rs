@@ -10,10 +10,7 @@ use sloth_service::import::{FORMATS, ImportContext, Planned, import};
 fn plan(format: &str, sources: &[(&str, &str)]) -> Vec<Planned> {
     let sources = sources
         .iter()
-        .map(|(name, text)| ImportSource {
-            name: (*name).to_owned(),
-            text: (*text).to_owned(),
-        })
+        .map(|(name, text)| ImportSource { name: (*name).to_owned(), text: (*text).to_owned() })
         .collect();
     let request = ImportRequest {
         format: format.to_owned(),
@@ -22,10 +19,7 @@ fn plan(format: &str, sources: &[(&str, &str)]) -> Vec<Planned> {
         dry_run: true,
         replace: false,
     };
-    let context = ImportContext {
-        default_user: "alice".to_owned(),
-        local_zone: None,
-    };
+    let context = ImportContext { default_user: "alice".to_owned(), local_zone: None };
     let planned = import(&request, &context);
     check_invariants(&planned);
     planned
@@ -37,29 +31,17 @@ fn check_invariants(planned: &[Planned]) {
     for Planned { line, made } in planned {
         assert!(["made", "refused", "ignored"].contains(&line.outcome.as_str()));
         assert_eq!(line.outcome == "made", made.is_some());
-        assert!(
-            line.outcome == "made" || !line.notes.is_empty(),
-            "line {} is not explained",
-            line.line
-        );
+        assert!(line.outcome == "made" || !line.notes.is_empty(), "line {} is not explained", line.line);
         assert!(line.text.chars().count() <= 2100, "a report stays readable");
+        assert!(!line.text.contains(|c: char| c.is_control() && c != '\t'), "nothing in a report moves the cursor");
         assert!(
-            !line.text.contains(|c: char| c.is_control() && c != '\t'),
-            "nothing in a report moves the cursor"
-        );
-        assert!(
-            line.notes
-                .iter()
-                .all(|note| !note.contains(|c: char| c.is_control() && c != '\t')),
+            line.notes.iter().all(|note| !note.contains(|c: char| c.is_control() && c != '\t')),
             "{:?}",
             line.notes
         );
         if let Some(made) = made {
             assert!(names.insert(made.name.clone()), "{} is given twice", made.name);
-            let valid = made
-                .name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+            let valid = made.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
             assert!(
                 valid && made.name.len() <= 64 && made.name.starts_with(|c: char| c.is_ascii_alphanumeric()),
                 "{:?}",
@@ -81,13 +63,7 @@ fn outcomes(planned: &[Planned]) -> Vec<(u32, &str)> {
 
 #[test]
 fn a_byte_order_mark_crlf_tabs_and_a_missing_last_line_end_are_forgiven() {
-    let planned = plan(
-        "crontab",
-        &[(
-            "-",
-            "\u{feff}\t# comment\r\n\r\n0\t3\t*\t*\t*\tfirst arg \r\n@daily second",
-        )],
-    );
+    let planned = plan("crontab", &[("-", "\u{feff}\t# comment\r\n\r\n0\t3\t*\t*\t*\tfirst arg \r\n@daily second")]);
     assert_eq!(outcomes(&planned), [(3, "made"), (4, "made")]);
     let shell = |index: usize| planned[index].made.as_ref().and_then(|made| made.spec.shell.as_deref());
     assert_eq!((shell(1), shell(2)), (Some("first arg"), Some("second")));
@@ -95,22 +71,9 @@ fn a_byte_order_mark_crlf_tabs_and_a_missing_last_line_end_are_forgiven() {
 
 #[test]
 fn control_characters_are_refused_where_they_stand() {
-    let planned = plan(
-        "crontab",
-        &[(
-            "-",
-            "0 3 * * * nul\0byte\n0 4 * * * fine\n0 5 * * * esc\u{1b}[2J\nX=\u{7}\n",
-        )],
-    );
-    assert_eq!(
-        outcomes(&planned),
-        [(1, "refused"), (2, "made"), (3, "refused"), (4, "refused")]
-    );
-    assert!(
-        planned[1].line.notes[0].contains("U+0000 in column 14"),
-        "{:?}",
-        planned[1].line.notes
-    );
+    let planned = plan("crontab", &[("-", "0 3 * * * nul\0byte\n0 4 * * * fine\n0 5 * * * esc\u{1b}[2J\nX=\u{7}\n")]);
+    assert_eq!(outcomes(&planned), [(1, "refused"), (2, "made"), (3, "refused"), (4, "refused")]);
+    assert!(planned[1].line.notes[0].contains("U+0000 in column 14"), "{:?}", planned[1].line.notes);
     let units = [
         ("x.timer", "[Timer]\nOnCalendar=daily\n"),
         ("x.service", "[Service]\nExecStart=/bin/a\0b\nExecStart=/bin/true\n"),
@@ -122,20 +85,15 @@ fn control_characters_are_refused_where_they_stand() {
 fn an_endless_line_is_refused_and_not_repeated() {
     let long = "x".repeat(16 << 20);
     let before = Instant::now();
-    for (format, text) in [
-        ("crontab", format!("0 3 * * * {long}")),
-        ("crontab", format!("A={long}")),
-        ("crontab", long.clone()),
-    ] {
+    for (format, text) in
+        [("crontab", format!("0 3 * * * {long}")), ("crontab", format!("A={long}")), ("crontab", long.clone())]
+    {
         let planned = plan(format, &[("-", &text)]);
         assert_eq!(outcomes(&planned), [(1, "refused")]);
         assert!(planned[0].line.text.len() < 1000 && planned[0].line.notes[0].len() < 1000);
     }
     let unit = format!("[Service]\nExecStart=/bin/{long}\n[{long}]\n");
-    plan(
-        "systemd",
-        &[("x.timer", "[Timer]\nOnCalendar=daily\n"), ("x.service", &unit)],
-    );
+    plan("systemd", &[("x.timer", "[Timer]\nOnCalendar=daily\n"), ("x.service", &unit)]);
     plan(
         "systemd",
         &[
@@ -144,16 +102,9 @@ fn an_endless_line_is_refused_and_not_repeated() {
         ],
     );
     plan("yaml", &[("x.yaml", &long)]);
-    plan(
-        "script",
-        &[(&format!("/etc/cron.daily/{}", &long[..1000]), "#!/bin/sh")],
-    );
+    plan("script", &[(&format!("/etc/cron.daily/{}", &long[..1000]), "#!/bin/sh")]);
     plan("anacrontab", &[("x", &format!("1 1 {long} x"))]);
-    assert!(
-        before.elapsed() < Duration::from_secs(60),
-        "took {:?}",
-        before.elapsed()
-    );
+    assert!(before.elapsed() < Duration::from_secs(60), "took {:?}", before.elapsed());
 }
 
 #[test]
@@ -162,34 +113,15 @@ fn a_hundred_thousand_lines_take_time_in_proportion() {
     let mut different = String::new();
     for number in 0..100_000 {
         same.push_str("* * * * * /usr/bin/job --all\n");
-        let _ = writeln!(
-            different,
-            "V{}=x\n{} {} * * * job-{number}",
-            number % 300,
-            number % 60,
-            number % 24
-        );
+        let _ = writeln!(different, "V{}=x\n{} {} * * * job-{number}", number % 300, number % 60, number % 24);
     }
     let before = Instant::now();
-    assert_eq!(
-        plan("crontab", &[("-", &same)])
-            .iter()
-            .filter(|planned| planned.made.is_some())
-            .count(),
-        100_000
-    );
+    assert_eq!(plan("crontab", &[("-", &same)]).iter().filter(|planned| planned.made.is_some()).count(), 100_000);
     plan("crontab", &[("-", &different)]);
     let timer = format!("[Timer]\n{}", "OnCalendar=*:0/5\n".repeat(100_000));
-    let service = format!(
-        "[Service]\nExecStart=/bin/true\n{}",
-        "Environment=A=b\nNice=1\n".repeat(50_000)
-    );
+    let service = format!("[Service]\nExecStart=/bin/true\n{}", "Environment=A=b\nNice=1\n".repeat(50_000));
     plan("systemd", &[("x.timer", &timer), ("x.service", &service)]);
-    assert!(
-        before.elapsed() < Duration::from_secs(60),
-        "took {:?}",
-        before.elapsed()
-    );
+    assert!(before.elapsed() < Duration::from_secs(60), "took {:?}", before.elapsed());
 }
 
 #[test]

@@ -25,14 +25,10 @@ fn main() {
     let base = args.get(1).map_or_else(std::env::temp_dir, Into::into);
     let time = Duration::from_secs_f64(args.get(2).and_then(|s| s.parse().ok()).unwrap_or(2.0));
     let dir = base.join(format!("store-bench-{}", std::process::id()));
-    let store = Store::open(&dir.join("stacks.db"), OpenOptions::default())
-        .expect("opens")
-        .0;
+    let store = Store::open(&dir.join("stacks.db"), OpenOptions::default()).expect("opens").0;
     let plain = Mutex::new(plain(&dir.join("plain.db")));
     let s = schedule(1);
-    store
-        .write(vec![Record::ScheduleCreated(s.clone().into())])
-        .expect("written");
+    store.write(vec![Record::ScheduleCreated(s.clone().into())]).expect("written");
 
     println!("{:<58} {:>12} {:>12} {:>8}  goal", "", "store", "plain", "ratio");
     let (mut ours, mut theirs) = (0.0_f64, 0.0_f64);
@@ -41,13 +37,7 @@ fn main() {
         theirs = theirs.max(rate(time, |_| plain_write(&plain.lock().expect("not poisoned"), &next)));
         ours = ours.max(rate(time, |_| store.write(event(&next)).map(|_| ()).expect("written")));
     }
-    row(
-        "durable tx/s, 100 callers, one event each (best of 3)",
-        ours,
-        theirs,
-        ours / theirs,
-        ">= 20000, >= 10x",
-    );
+    row("durable tx/s, 100 callers, one event each (best of 3)", ours, theirs, ours / theirs, ">= 20000, >= 10x");
 
     // In turn, so that both see the same disk.
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
@@ -56,32 +46,20 @@ fn main() {
         ours.push(micros(|| store.write(event(&next)).map(|_| ()).expect("written")));
     }
     let (ours, theirs) = (percentile(&mut ours, 0.5), percentile(&mut theirs, 0.5));
-    row(
-        "one durable write, nobody else, p50 us",
-        ours,
-        theirs,
-        ours / theirs,
-        "<= 1.3x",
-    );
+    row("one durable write, nobody else, p50 us", ours, theirs, ours / theirs, "<= 1.3x");
 
     let (p50, p99, writes) = reads_beside_writes(&store, &s, &next, time);
     println!(
         "{:<58} {p50:>12.1} {:>12} {:>8}  ({writes:.0} tx/s beside it)",
         "point read beside a saturated writer, p50 us", "", ""
     );
-    println!(
-        "{:<58} {p99:>12.1} {:>12} {:>8}  < 1000",
-        "point read beside a saturated writer, p99 us", "", ""
-    );
+    println!("{:<58} {p99:>12.1} {:>12} {:>8}  < 1000", "point read beside a saturated writer, p99 us", "", "");
 
     for round in 0..ROUNDS as u64 {
         let before = cpu_ms();
         let took = burst(&store, &s, &next, round);
         let cpu = cpu_ms() - before;
-        println!(
-            "{:<58} {took:>12.1} {:>12} {:>8}  well under 1000 (CPU {cpu:.0} ms)",
-            BURST_NAME, "", ""
-        );
+        println!("{:<58} {took:>12.1} {:>12} {:>8}  well under 1000 (CPU {cpu:.0} ms)", BURST_NAME, "", "");
     }
     recovery(&store);
     many_schedules(&store);
@@ -166,9 +144,7 @@ fn percentile(all: &mut [f64], p: f64) -> f64 {
 /// One reader of runs while the queue of the writer is never empty: p50, p99 in microseconds, and writes per second.
 fn reads_beside_writes(store: &Store, s: &Schedule, next: &AtomicU64, time: Duration) -> (f64, f64, f64) {
     let made = run(s, 77_000_000);
-    store
-        .write(vec![Record::RunCreated(Box::new(made.clone()))])
-        .expect("written");
+    store.write(vec![Record::RunCreated(Box::new(made.clone()))]).expect("written");
     let stop = AtomicBool::new(false);
     let written = AtomicU64::new(0);
     let mut all = Vec::new();
@@ -207,19 +183,9 @@ fn burst(store: &Store, s: &Schedule, next: &AtomicU64, round: u64) -> f64 {
     let requests: Vec<_> = (0..BURST)
         .map(|n| {
             let made = run(s, round * BURST + n);
-            let o = Occurrence {
-                schedule: s.id,
-                due_at: made.due_at,
-                epoch: 0,
-            };
+            let o = Occurrence { schedule: s.id, due_at: made.due_at, epoch: 0 };
             vec![
-                Record::Decided(
-                    o,
-                    Decision::Run {
-                        run: made.id,
-                        trigger: RunTrigger::Due,
-                    },
-                ),
+                Record::Decided(o, Decision::Run { run: made.id, trigger: RunTrigger::Due }),
                 one_event(next.fetch_add(1, Ordering::Relaxed), Some(made.id)),
                 one_event(next.fetch_add(1, Ordering::Relaxed), Some(made.id)),
                 Record::RunCreated(Box::new(made)),
@@ -241,11 +207,7 @@ fn cpu_ms() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").expect("proc");
     // utime and stime, fields 14 and 15, in hundredths of a second (proc_pid_stat(5)); 11 and 12 behind the name.
     let fields = stat.rsplit(')').next().expect("a name").split_whitespace();
-    fields
-        .skip(11)
-        .take(2)
-        .map(|ticks| ticks.parse::<f64>().expect("a number") * 10.0)
-        .sum()
+    fields.skip(11).take(2).map(|ticks| ticks.parse::<f64>().expect("a number") * 10.0).sum()
 }
 
 fn recovery(store: &Store) {
@@ -270,10 +232,7 @@ fn many_schedules(store: &Store) {
     }
     store.write(vec![]).expect("written");
     let rate = ALL as f64 / begin.elapsed().as_secs_f64();
-    println!(
-        "{:<58} {rate:>12.0}",
-        format!("schedules made per second, 500 a request, up to {ALL}")
-    );
+    println!("{:<58} {rate:>12.0}", format!("schedules made per second, 500 a request, up to {ALL}"));
     let mut all = Vec::new();
     let mut after = None;
     for _ in 0..20 {
@@ -282,25 +241,14 @@ fn many_schedules(store: &Store) {
         all.push(begin.elapsed().as_secs_f64() * 1e3);
         after = due.next;
         let now = Moment::from_secs(1_900_000_060);
-        let marks = due.items.iter().map(|l| Record::Marked {
-            schedule: l.schedule.id,
-            mark: now,
-            next_due: Some(now),
-        });
+        let marks =
+            due.items.iter().map(|l| Record::Marked { schedule: l.schedule.id, mark: now, next_due: Some(now) });
         store.write(marks.collect()).expect("written");
     }
-    println!(
-        "{:<58} {:>12.1}",
-        "a page of 1,000 due schedules, p50 ms",
-        percentile(&mut all, 0.5)
-    );
+    println!("{:<58} {:>12.1}", "a page of 1,000 due schedules, p50 ms", percentile(&mut all, 0.5));
     let begin = Instant::now();
     store.highest_mark().expect("read");
-    println!(
-        "{:<58} {:>12.1}",
-        "the highest mark of all, ms",
-        begin.elapsed().as_secs_f64() * 1e3
-    );
+    println!("{:<58} {:>12.1}", "the highest mark of all, ms", begin.elapsed().as_secs_f64() * 1e3);
 }
 
 fn run(s: &Schedule, n: u64) -> Run {

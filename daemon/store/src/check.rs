@@ -60,10 +60,7 @@ impl Checks {
                 Err(error) => vec![error.to_string()],
             };
             // Nobody may be interested.
-            let _ = tx.send(CheckReport {
-                problems,
-                took: began.elapsed(),
-            });
+            let _ = tx.send(CheckReport { problems, took: began.elapsed() });
         });
         let running = match thread {
             Ok(thread) => Some((interrupt, thread)),
@@ -72,12 +69,7 @@ impl Checks {
                 None
             }
         };
-        Ok((
-            Checks {
-                running: Mutex::new(running),
-            },
-            Check::Background(rx),
-        ))
+        Ok((Checks { running: Mutex::new(running) }, Check::Background(rx)))
     }
 
     pub(crate) fn stop(&self) {

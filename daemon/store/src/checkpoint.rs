@@ -32,9 +32,7 @@ impl Checkpointer {
     pub(crate) fn start(path: &Path, conn: &mut Connection) -> Result<Checkpointer, rusqlite::Error> {
         let own = open::connect(path)?;
         let (wake, woken) = sync_channel(1);
-        let thread = std::thread::Builder::new()
-            .name("store-checkpoint".into())
-            .spawn(move || copy(own, woken));
+        let thread = std::thread::Builder::new().name("store-checkpoint".into()).spawn(move || copy(own, woken));
         let thread = match thread {
             Ok(thread) => Some(thread),
             Err(error) => {
@@ -42,12 +40,7 @@ impl Checkpointer {
                 None
             }
         };
-        let this = Checkpointer {
-            pages: Arc::default(),
-            wake: Some(wake),
-            thread,
-            last_cut: None,
-        };
+        let this = Checkpointer { pages: Arc::default(), wake: Some(wake), thread, last_cut: None };
         this.watch(conn)?;
         Ok(this)
     }
@@ -101,11 +94,7 @@ pub struct CheckpointDone {
 /// Makes a checkpoint: `PASSIVE` waits for nobody, `TRUNCATE` waits and leaves an empty log.
 pub(crate) fn run(conn: &Connection, mode: &str) -> rusqlite::Result<CheckpointDone> {
     conn.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
-        Ok(CheckpointDone {
-            busy: row.get::<_, i64>(0)? != 0,
-            log_pages: row.get(1)?,
-            copied_pages: row.get(2)?,
-        })
+        Ok(CheckpointDone { busy: row.get::<_, i64>(0)? != 0, log_pages: row.get(1)?, copied_pages: row.get(2)? })
     })
 }
 

@@ -156,10 +156,9 @@ pub(crate) fn write(s: &Schedule) -> Result<String, StoreError> {
         stdin: s.stdin.clone(),
         paused: match &s.enabled {
             Enabled::Yes => None,
-            Enabled::Paused { reason, until } => Some(PausedRow {
-                reason: reason.clone(),
-                until_us: until.map(Moment::micros),
-            }),
+            Enabled::Paused { reason, until } => {
+                Some(PausedRow { reason: reason.clone(), until_us: until.map(Moment::micros) })
+            }
         },
         overlap: words::overlap(s.overlap).into(),
         queue_limit: s.queue_limit,
@@ -189,15 +188,8 @@ pub(crate) fn write(s: &Schedule) -> Result<String, StoreError> {
         },
         success_codes: s.success_codes.clone(),
         pause_after_failures: s.pause_after_failures,
-        after: s
-            .after
-            .iter()
-            .map(|(name, on)| (name.clone(), words::after(*on).into()))
-            .collect(),
-        keep: KeepRow {
-            runs: s.keep.runs,
-            age: Seconds(s.keep.age),
-        },
+        after: s.after.iter().map(|(name, on)| (name.clone(), words::after(*on).into())).collect(),
+        keep: KeepRow { runs: s.keep.runs, age: Seconds(s.keep.age) },
         sandbox: words::sandbox(s.sandbox).into(),
         output_limit: s.output_limit,
         journal: s.journal,
@@ -214,12 +206,7 @@ pub(crate) fn write(s: &Schedule) -> Result<String, StoreError> {
 
 /// The schedule of a stored JSON.
 pub(crate) fn read(identity: Identity, json: &str, zones: &Zones) -> Result<Schedule, StoreError> {
-    let Identity {
-        id,
-        revision,
-        name,
-        owner,
-    } = identity;
+    let Identity { id, revision, name, owner } = identity;
     let bad = |why: String| StoreError::unreadable(format!("revision {revision} of schedule {name} ({id})"), why);
     let row: Definition = serde_json::from_str(json).map_err(|e| bad(e.to_string()))?;
     let zone = zones(row.timezone.as_deref()).ok_or_else(|| {
@@ -237,15 +224,9 @@ pub(crate) fn read(identity: Identity, json: &str, zones: &Zones) -> Result<Sche
         (None, Some(text)) => Action::Shell(text),
         (None, None) => return Err(bad("it has no action".into())),
     };
-    let after = row
-        .after
-        .into_iter()
-        .map(|(other, on)| Ok((other, word(words::read_after, &on)?)));
+    let after = row.after.into_iter().map(|(other, on)| Ok((other, word(words::read_after, &on)?)));
     let after = after.collect::<Result<BTreeMap<_, _>, String>>().map_err(bad)?;
-    let keep = Keep {
-        runs: row.keep.runs,
-        age: row.keep.age.0,
-    };
+    let keep = Keep { runs: row.keep.runs, age: row.keep.age.0 };
     let limits = Limits {
         cpu_millis: row.limits.cpu_millis,
         memory_bytes: row.limits.memory,
@@ -263,11 +244,7 @@ pub(crate) fn read(identity: Identity, json: &str, zones: &Zones) -> Result<Sche
     };
     Ok(Schedule {
         overlap: word(words::read_overlap, &row.overlap).map_err(bad)?,
-        catch_up: row
-            .catch_up
-            .map(|c| word(words::read_catch_up, &c))
-            .transpose()
-            .map_err(bad)?,
+        catch_up: row.catch_up.map(|c| word(words::read_catch_up, &c)).transpose().map_err(bad)?,
         jitter_mode: word(words::read_jitter_mode, &row.jitter_mode).map_err(bad)?,
         sandbox: word(words::read_sandbox, &row.sandbox).map_err(bad)?,
         id,
@@ -289,10 +266,9 @@ pub(crate) fn read(identity: Identity, json: &str, zones: &Zones) -> Result<Sche
         env: row.env,
         umask: row.umask,
         stdin: row.stdin,
-        enabled: row.paused.map_or(Enabled::Yes, |p| Enabled::Paused {
-            reason: p.reason,
-            until: p.until_us.map(Moment::from_micros),
-        }),
+        enabled: row
+            .paused
+            .map_or(Enabled::Yes, |p| Enabled::Paused { reason: p.reason, until: p.until_us.map(Moment::from_micros) }),
         queue_limit: row.queue_limit,
         catch_up_max: row.catch_up_max,
         catch_up_window: row.catch_up_window.0,

@@ -79,10 +79,7 @@ impl StoreError {
 
     /// Whether the whole transaction is lost with it, not only the request that met it.
     pub(crate) fn is_fatal_to_group(&self) -> bool {
-        matches!(
-            self,
-            StoreError::StorageFull(_) | StoreError::StorageUnavailable(_) | StoreError::Corrupt(_)
-        )
+        matches!(self, StoreError::StorageFull(_) | StoreError::StorageUnavailable(_) | StoreError::Corrupt(_))
     }
 
     pub(crate) fn conflict(what: impl Into<String>) -> Self {
@@ -94,10 +91,7 @@ impl StoreError {
     }
 
     pub(crate) fn unreadable(what: impl Into<String>, why: impl ToString) -> Self {
-        StoreError::Unreadable {
-            what: what.into(),
-            why: why.to_string(),
-        }
+        StoreError::Unreadable { what: what.into(), why: why.to_string() }
     }
 }
 
@@ -113,11 +107,7 @@ impl From<rusqlite::Error> for StoreError {
                 _ => StoreError::Internal(text),
             };
         };
-        let text = format!(
-            "{} (SQLite {})",
-            message.as_deref().unwrap_or(&text),
-            failure.extended_code
-        );
+        let text = format!("{} (SQLite {})", message.as_deref().unwrap_or(&text), failure.extended_code);
         match failure.code {
             ErrorCode::DiskFull => StoreError::StorageFull(text),
             // The index of the log cannot grow: that takes space too.
@@ -261,15 +251,8 @@ impl OpenError {
 
     pub(crate) fn io(path: &std::path::Path, what: &'static str, error: &std::io::Error) -> Self {
         match error.kind() {
-            std::io::ErrorKind::StorageFull => OpenError::Full {
-                path: path.to_owned(),
-                what,
-            },
-            _ => OpenError::Unavailable {
-                path: path.to_owned(),
-                what,
-                problem: error.to_string(),
-            },
+            std::io::ErrorKind::StorageFull => OpenError::Full { path: path.to_owned(), what },
+            _ => OpenError::Unavailable { path: path.to_owned(), what, problem: error.to_string() },
         }
     }
 }

@@ -42,10 +42,7 @@ impl Lock {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
-                let pid = file
-                    .read_to_string(&mut text)
-                    .ok()
-                    .and_then(|_| text.trim().parse().ok());
+                let pid = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
                 return Err(OpenError::AlreadyRunning { pid, path });
             }
             Err(TryLockError::Error(e)) => return Err(OpenError::io(&path, "lock", &e)),
@@ -82,11 +79,7 @@ pub(crate) fn make_dir(dir: &Path) -> Result<(), OpenError> {
 pub(crate) fn check_dir(dir: &Path) -> Result<(), OpenError> {
     let meta = fs::metadata(dir).map_err(|e| OpenError::io(dir, "read the directory", &e))?;
     if !meta.is_dir() {
-        return Err(insecure(
-            dir,
-            "is not a directory",
-            format!("mv {0} {0}.old", dir.display()),
-        ));
+        return Err(insecure(dir, "is not a directory", format!("mv {0} {0}.old", dir.display())));
     }
     check_owner(dir, meta.uid())?;
     if meta.mode() & 0o022 != 0 {
@@ -104,18 +97,10 @@ pub(crate) fn check_file(path: &Path) -> Result<bool, OpenError> {
         Err(e) => return Err(OpenError::io(path, "read the file's mode", &e)),
     };
     if meta.is_symlink() {
-        return Err(insecure(
-            path,
-            "is a symbolic link",
-            format!("mv $(readlink -f {0}) {0}", path.display()),
-        ));
+        return Err(insecure(path, "is a symbolic link", format!("mv $(readlink -f {0}) {0}", path.display())));
     }
     if !meta.is_file() {
-        return Err(insecure(
-            path,
-            "is not a regular file",
-            format!("mv {0} {0}.old", path.display()),
-        ));
+        return Err(insecure(path, "is not a regular file", format!("mv {0} {0}.old", path.display())));
     }
     check_owner(path, meta.uid())?;
     if meta.mode() & 0o077 != 0 {
@@ -130,18 +115,10 @@ pub(crate) fn check_file(path: &Path) -> Result<bool, OpenError> {
 pub(crate) fn check_header(path: &Path, is_all: bool) -> Result<(), OpenError> {
     let mut header = Vec::with_capacity(100);
     let file = File::open(path).map_err(|e| OpenError::io(path, "open", &e))?;
-    let length = file
-        .metadata()
-        .map_err(|e| OpenError::io(path, "read the length", &e))?
-        .len();
-    file.take(100)
-        .read_to_end(&mut header)
-        .map_err(|e| OpenError::io(path, "read the header", &e))?;
-    let corrupt = |problem: &str| OpenError::Corrupt {
-        path: path.to_owned(),
-        problem: problem.to_owned(),
-        backup: None,
-    };
+    let length = file.metadata().map_err(|e| OpenError::io(path, "read the length", &e))?.len();
+    file.take(100).read_to_end(&mut header).map_err(|e| OpenError::io(path, "read the header", &e))?;
+    let corrupt =
+        |problem: &str| OpenError::Corrupt { path: path.to_owned(), problem: problem.to_owned(), backup: None };
     if header.is_empty() {
         return Err(corrupt("it is empty"));
     }
@@ -153,11 +130,7 @@ pub(crate) fn check_header(path: &Path, is_all: bool) -> Result<(), OpenError> {
     }
     let found = number(&header, APPLICATION_ID_AT, 4);
     if found != APPLICATION_ID {
-        return Err(OpenError::Foreign {
-            path: path.to_owned(),
-            found,
-            expected: APPLICATION_ID,
-        });
+        return Err(OpenError::Foreign { path: path.to_owned(), found, expected: APPLICATION_ID });
     }
     let bytes = number(&header, PAGE_SIZE_AT, 2) * number(&header, PAGES_AT, 4);
     if is_all && i64::try_from(length).is_ok_and(|length| length < bytes) {
@@ -168,11 +141,7 @@ pub(crate) fn check_header(path: &Path, is_all: bool) -> Result<(), OpenError> {
 
 /// A big-endian number of the header.
 fn number(header: &[u8], at: usize, bytes: usize) -> i64 {
-    header
-        .iter()
-        .skip(at)
-        .take(bytes)
-        .fold(0, |n, byte| n << 8 | i64::from(*byte))
+    header.iter().skip(at).take(bytes).fold(0, |n, byte| n << 8 | i64::from(*byte))
 }
 
 /// Makes the entries of a directory durable: a new or renamed file.
@@ -185,11 +154,7 @@ fn check_owner(path: &Path, uid: u32) -> Result<(), OpenError> {
     if uid == me {
         return Ok(());
     }
-    Err(insecure(
-        path,
-        &format!("belongs to uid {uid}, not to uid {me}"),
-        format!("chown {me} {}", path.display()),
-    ))
+    Err(insecure(path, &format!("belongs to uid {uid}, not to uid {me}"), format!("chown {me} {}", path.display())))
 }
 
 /// The user as whom this process acts: the second number of `Uid:` (proc_pid_status(5)).
@@ -206,18 +171,10 @@ fn same_file(path: &Path, file: &File) -> Result<(), OpenError> {
     let named = fs::symlink_metadata(path).map(identity);
     match (named, file.metadata().map(identity)) {
         (Ok(named), Ok(opened)) if named == opened => Ok(()),
-        _ => Err(insecure(
-            path,
-            "was replaced while it was opened",
-            format!("ls -l {}", path.display()),
-        )),
+        _ => Err(insecure(path, "was replaced while it was opened", format!("ls -l {}", path.display()))),
     }
 }
 
 fn insecure(path: &Path, problem: &str, fix: String) -> OpenError {
-    OpenError::Insecure {
-        path: path.to_owned(),
-        problem: problem.to_owned(),
-        fix,
-    }
+    OpenError::Insecure { path: path.to_owned(), problem: problem.to_owned(), fix }
 }

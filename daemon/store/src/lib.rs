@@ -60,9 +60,7 @@ impl Store {
     /// writer's thread when they are durable or have failed; it must not block. Never blocks: [`StoreError::Busy`] is
     /// the answer when the queue is full.
     pub fn submit(&self, records: Vec<Record>, answer: impl FnOnce(Result<Committed, StoreError>) + Send + 'static) {
-        self.inner
-            .writer
-            .submit(queue::Work::Records(records), Box::new(answer));
+        self.inner.writer.submit(queue::Work::Records(records), Box::new(answer));
     }
 
     /// As [`Store::submit`], and waits. For tests and for threads that may block.
@@ -117,9 +115,5 @@ impl Drop for Inner {
 /// Lower-case hexadecimal.
 fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes
-        .iter()
-        .flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]])
-        .map(char::from)
-        .collect()
+    bytes.iter().flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]).map(char::from).collect()
 }

@@ -83,10 +83,7 @@ impl Store {
     /// Opens or creates the database. Holds its lock until the last clone is dropped.
     pub fn open(path: &Path, options: OpenOptions) -> Result<(Store, Opened), OpenError> {
         let (path, lock) = take(path)?;
-        let backups = options
-            .backups
-            .clone()
-            .unwrap_or_else(|| path.with_file_name("backups"));
+        let backups = options.backups.clone().unwrap_or_else(|| path.with_file_name("backups"));
         let fail = |e: rusqlite::Error, what| open_error(&path, &backups, what, e);
         let created = !prepare(&path, &backups)?;
         let mut conn = connect(&path).map_err(|e| fail(e, "open"))?;
@@ -107,35 +104,19 @@ impl Store {
             (true, false) => Checks::start(&path).map_err(|e| fail(e, "check"))?,
         };
         let store = start(conn, &path, &backups, options, lock, checks)?;
-        Ok((
-            store,
-            Opened {
-                created,
-                migrated_from,
-                backup,
-                unclean,
-                check,
-            },
-        ))
+        Ok((store, Opened { created, migrated_from, backup, unclean, check }))
     }
 }
 
 /// The path with a real directory, and the lock. The directory is made when it is missing.
 pub(crate) fn take(path: &Path) -> Result<(PathBuf, Lock), OpenError> {
-    let dir = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     files::make_dir(dir)?;
     files::check_dir(dir)?;
     let dir = fs::canonicalize(dir).map_err(|e| OpenError::io(dir, "find the directory", &e))?;
     let Some(name) = path.file_name() else {
         let problem = "the path names no file".to_owned();
-        return Err(OpenError::Unavailable {
-            path: path.to_owned(),
-            what: "open",
-            problem,
-        });
+        return Err(OpenError::Unavailable { path: path.to_owned(), what: "open", problem });
     };
     let path = dir.join(name);
     let lock = Lock::take(&path)?;
@@ -150,11 +131,7 @@ fn prepare(path: &Path, backups: &Path) -> Result<bool, OpenError> {
     let wal_bytes = fs::metadata(beside(path, "-wal")).map_or(0, |meta| meta.len());
     if !files::check_file(path)? {
         if wal_bytes > 0 {
-            return Err(corrupt(
-                path,
-                backups,
-                "the file is gone but its write-ahead log is there".into(),
-            ));
+            return Err(corrupt(path, backups, "the file is gone but its write-ahead log is there".into()));
         }
         create(path)?;
         return Ok(false);
@@ -175,11 +152,7 @@ fn create(path: &Path) -> Result<(), OpenError> {
             _ => {}
         }
     }
-    let made = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&temporary);
+    let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary);
     made.map_err(|e| OpenError::io(&temporary, "create", &e))?;
     let build = || -> rusqlite::Result<()> {
         let mut conn = Connection::open_with_flags(&temporary, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
@@ -212,37 +185,21 @@ pub(crate) fn reopen(path: &Path) -> Result<Connection, StoreError> {
     let conn = connect(path)?;
     let done = checkpoint::run(&conn, "TRUNCATE")?;
     if done.busy {
-        return Err(StoreError::StorageUnavailable(
-            "the log cannot be copied while it is being read".into(),
-        ));
+        return Err(StoreError::StorageUnavailable("the log cannot be copied while it is being read".into()));
     }
     let problems = quick_check(&conn)?;
-    if problems.is_empty() {
-        Ok(conn)
-    } else {
-        Err(StoreError::Corrupt(problems.join("; ")))
-    }
+    if problems.is_empty() { Ok(conn) } else { Err(StoreError::Corrupt(problems.join("; "))) }
 }
 
 fn check_identity(conn: &Connection, path: &Path, backups: &Path) -> Result<(), OpenError> {
     let fail = |e| open_error(path, backups, "read", e);
-    let found: i64 = conn
-        .query_row("PRAGMA application_id", [], |row| row.get(0))
-        .map_err(fail)?;
+    let found: i64 = conn.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(fail)?;
     if found != APPLICATION_ID {
-        return Err(OpenError::Foreign {
-            path: path.to_owned(),
-            found,
-            expected: APPLICATION_ID,
-        });
+        return Err(OpenError::Foreign { path: path.to_owned(), found, expected: APPLICATION_ID });
     }
     let found = schema::version(conn).map_err(fail)?;
     if found > VERSION {
-        return Err(OpenError::Newer {
-            path: path.to_owned(),
-            found,
-            known: VERSION,
-        });
+        return Err(OpenError::Newer { path: path.to_owned(), found, known: VERSION });
     }
     if found < 1 {
         return Err(corrupt(path, backups, format!("its version is {found}")));
@@ -260,12 +217,7 @@ fn migrate(
     if from == VERSION {
         return Ok((None, None));
     }
-    let failed = |problem: String| OpenError::Migration {
-        path: path.to_owned(),
-        from,
-        to: VERSION,
-        problem,
-    };
+    let failed = |problem: String| OpenError::Migration { path: path.to_owned(), from, to: VERSION, problem };
     let wish = BackupWish {
         description: format!("before the migration from version {from} to {VERSION}"),
         kind: BackupKind::Migration,
@@ -287,9 +239,7 @@ fn start(
 ) -> Result<Store, OpenError> {
     let fail = |e| open_error(path, backups, "open", e);
     let last: Option<i64> = conn
-        .query_row("SELECT seq FROM sqlite_sequence WHERE name = 'events'", [], |row| {
-            row.get(0)
-        })
+        .query_row("SELECT seq FROM sqlite_sequence WHERE name = 'events'", [], |row| row.get(0))
         .optional()
         .map_err(fail)?;
     let last_event = Arc::new(AtomicI64::new(last.unwrap_or(0)));
@@ -309,27 +259,15 @@ fn start(
         queue_max: options.queue_max,
     });
     let writer = writer.map_err(|e| OpenError::io(path, "start the writer", &e))?;
-    let place = Place {
-        path: path.to_owned(),
-        backups: backups.to_owned(),
-        clock: options.clock,
-    };
-    let inner = Inner {
-        writer,
-        readers,
-        checks,
-        zones: options.zones,
-        place,
-        last_event,
-        lock: Mutex::new(Some(lock)),
-    };
+    let place = Place { path: path.to_owned(), backups: backups.to_owned(), clock: options.clock };
+    let inner =
+        Inner { writer, readers, checks, zones: options.zones, place, last_event, lock: Mutex::new(Some(lock)) };
     Ok(Store { inner: Arc::new(inner) })
 }
 
 fn stopped_cleanly(conn: &Connection) -> rusqlite::Result<bool> {
-    let flag: Option<String> = conn
-        .query_row("SELECT value FROM meta WHERE key = 'clean_stop'", [], |row| row.get(0))
-        .optional()?;
+    let flag: Option<String> =
+        conn.query_row("SELECT value FROM meta WHERE key = 'clean_stop'", [], |row| row.get(0)).optional()?;
     Ok(flag.as_deref() == Some("1"))
 }
 
@@ -344,22 +282,11 @@ pub(crate) fn note_stop(conn: &Connection, clean: bool) -> rusqlite::Result<()> 
 fn open_error(path: &Path, backups: &Path, what: &'static str, error: rusqlite::Error) -> OpenError {
     match StoreError::from(error) {
         StoreError::Corrupt(problem) | StoreError::Unreadable { why: problem, .. } => corrupt(path, backups, problem),
-        StoreError::StorageFull(_) => OpenError::Full {
-            path: path.to_owned(),
-            what,
-        },
-        other => OpenError::Unavailable {
-            path: path.to_owned(),
-            what,
-            problem: other.to_string(),
-        },
+        StoreError::StorageFull(_) => OpenError::Full { path: path.to_owned(), what },
+        other => OpenError::Unavailable { path: path.to_owned(), what, problem: other.to_string() },
     }
 }
 
 fn corrupt(path: &Path, backups: &Path, problem: String) -> OpenError {
-    OpenError::Corrupt {
-        path: path.to_owned(),
-        problem,
-        backup: Backups::at(backups).newest_good(),
-    }
+    OpenError::Corrupt { path: path.to_owned(), problem, backup: Backups::at(backups).newest_good() }
 }

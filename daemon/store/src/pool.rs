@@ -21,21 +21,13 @@ struct State {
 
 impl Pool {
     pub(crate) fn open(path: &Path, size: usize) -> rusqlite::Result<Pool> {
-        let idle = (0..size.max(1))
-            .map(|_| reader(path))
-            .collect::<rusqlite::Result<_>>()?;
-        Ok(Pool {
-            state: Mutex::new(State { idle, closed: false }),
-            returned: Condvar::new(),
-        })
+        let idle = (0..size.max(1)).map(|_| reader(path)).collect::<rusqlite::Result<_>>()?;
+        Ok(Pool { state: Mutex::new(State { idle, closed: false }), returned: Condvar::new() })
     }
 
     /// Runs `work` on a connection, in one consistent view of the database per statement.
     pub(crate) fn with<T>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let mut lent = Lent {
-            pool: self,
-            conn: Some(self.take()?),
-        };
+        let mut lent = Lent { pool: self, conn: Some(self.take()?) };
         let conn = lent.conn.as_mut().ok_or(StoreError::Closed)?;
         work(conn)
     }

@@ -32,15 +32,8 @@ const PRAGMAS: [&str; 17] = [
 ];
 
 /// Those of the above whose argument names what to tell about; an argument of the others would be a new value.
-const WITH_ARGUMENT: [&str; 7] = [
-    "foreign_key_list",
-    "index_info",
-    "index_list",
-    "index_xinfo",
-    "table_info",
-    "table_list",
-    "table_xinfo",
-];
+const WITH_ARGUMENT: [&str; 7] =
+    ["foreign_key_list", "index_info", "index_list", "index_xinfo", "table_info", "table_list", "table_xinfo"];
 
 /// Functions that reach outside of the database.
 const FUNCTIONS_DENIED: [&str; 2] = ["load_extension", "fts3_tokenizer"];
@@ -61,11 +54,7 @@ pub struct QueryLimits {
 
 impl Default for QueryLimits {
     fn default() -> Self {
-        QueryLimits {
-            rows: 10_000,
-            bytes: 8 << 20,
-            time: Duration::from_secs(10),
-        }
+        QueryLimits { rows: 10_000, bytes: 8 << 20, time: Duration::from_secs(10) }
     }
 }
 
@@ -92,11 +81,7 @@ impl Store {
         let refused = |e| refusal(e, limits.time);
         let mut statement = conn.prepare(sql).map_err(refused)?;
         let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
-        let mut result = QueryResult {
-            columns,
-            rows: Vec::new(),
-            truncated: false,
-        };
+        let mut result = QueryResult { columns, rows: Vec::new(), truncated: false };
         let mut bytes = 0;
         let mut rows = statement.query([]).map_err(refused)?;
         while let Some(row) = rows.next().map_err(refused)? {
@@ -120,17 +105,12 @@ fn authorize(context: AuthContext<'_>) -> Authorization {
     let allowed = match context.action {
         AuthAction::Select | AuthAction::Read { .. } | AuthAction::Recursive => true,
         AuthAction::Function { function_name } => !FUNCTIONS_DENIED.contains(&function_name),
-        AuthAction::Pragma {
-            pragma_name,
-            pragma_value,
-        } => PRAGMAS.contains(&pragma_name) && (pragma_value.is_none() || WITH_ARGUMENT.contains(&pragma_name)),
+        AuthAction::Pragma { pragma_name, pragma_value } => {
+            PRAGMAS.contains(&pragma_name) && (pragma_value.is_none() || WITH_ARGUMENT.contains(&pragma_name))
+        }
         _ => false,
     };
-    if allowed {
-        Authorization::Allow
-    } else {
-        Authorization::Deny
-    }
+    if allowed { Authorization::Allow } else { Authorization::Deny }
 }
 
 fn refusal(error: rusqlite::Error, time: Duration) -> StoreError {

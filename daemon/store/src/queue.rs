@@ -76,10 +76,7 @@ pub(crate) struct State {
 impl Queue {
     pub(crate) fn new(limit: usize) -> Self {
         Queue {
-            state: Mutex::new(State {
-                jobs: VecDeque::new(),
-                closed: false,
-            }),
+            state: Mutex::new(State { jobs: VecDeque::new(), closed: false }),
             filled: Condvar::new(),
             room: Condvar::new(),
             limit: limit.max(1),

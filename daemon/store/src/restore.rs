@@ -85,12 +85,8 @@ fn set_aside(database: &Path, now: Moment) -> Result<Option<PathBuf>, RestoreErr
     }
     let stamp = now.timestamp().strftime("%Y%m%d-%H%M%S").to_string();
     let numbered = (2..).map(|n| format!("{stamp}-{n}"));
-    let mut names = std::iter::once(stamp.clone())
-        .chain(numbered)
-        .map(|s| beside(database, &format!(".replaced-{s}")));
-    let old = names
-        .find(|path| !path.exists())
-        .unwrap_or_else(|| beside(database, ".replaced"));
+    let mut names = std::iter::once(stamp.clone()).chain(numbered).map(|s| beside(database, &format!(".replaced-{s}")));
+    let old = names.find(|path| !path.exists()).unwrap_or_else(|| beside(database, ".replaced"));
     swap("keep the replaced", database, fs::hard_link(database, &old))?;
     let log = beside(database, "-wal");
     match fs::rename(&log, beside(&old, "-wal")) {
@@ -102,9 +98,7 @@ fn set_aside(database: &Path, now: Moment) -> Result<Option<PathBuf>, RestoreErr
 }
 
 fn remove_with_log(path: &Path) -> Result<(), RestoreError> {
-    ["", "-wal", "-shm", "-journal"]
-        .into_iter()
-        .try_for_each(|suffix| remove(&beside(path, suffix)))
+    ["", "-wal", "-shm", "-journal"].into_iter().try_for_each(|suffix| remove(&beside(path, suffix)))
 }
 
 fn remove(path: &Path) -> Result<(), RestoreError> {
@@ -115,9 +109,5 @@ fn remove(path: &Path) -> Result<(), RestoreError> {
 }
 
 fn swap<T>(what: &'static str, path: &Path, result: std::io::Result<T>) -> Result<T, RestoreError> {
-    result.map_err(|e| RestoreError::Swap {
-        path: path.to_owned(),
-        what,
-        problem: e.to_string(),
-    })
+    result.map_err(|e| RestoreError::Swap { path: path.to_owned(), what, problem: e.to_string() })
 }

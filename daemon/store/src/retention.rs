@@ -56,10 +56,7 @@ pub struct EventLimits {
 
 impl Default for EventLimits {
     fn default() -> Self {
-        EventLimits {
-            age: Duration::from_secs(30 * 86_400),
-            rows: 5_000_000,
-        }
+        EventLimits { age: Duration::from_secs(30 * 86_400), rows: 5_000_000 }
     }
 }
 
@@ -72,10 +69,7 @@ impl Store {
             while let Some(batch) = self.read(|conn| runs_to_go(conn, id, now))? {
                 let is_last = batch.len() < BATCH_RUNS;
                 let schedule = id.to_owned();
-                let outputs = self
-                    .inner
-                    .writer
-                    .inside(move |apply| delete_runs(apply.conn, &schedule, &batch))?;
+                let outputs = self.inner.writer.inside(move |apply| delete_runs(apply.conn, &schedule, &batch))?;
                 pruned.runs += outputs.len();
                 pruned.outputs.extend(outputs);
                 if is_last {
@@ -95,10 +89,7 @@ impl Store {
         self.each_schedule(scope, |id| {
             while let Some(until) = self.read(|conn| fold_limit(conn, id, now))? {
                 let schedule = id.to_owned();
-                let n = self
-                    .inner
-                    .writer
-                    .inside(move |apply| fold(apply.conn, &schedule, until))?;
+                let n = self.inner.writer.inside(move |apply| fold(apply.conn, &schedule, until))?;
                 folded += n;
                 if n < BATCH_ROWS as usize {
                     break;
@@ -201,9 +192,7 @@ fn runs_to_go(conn: &Connection, id: &str, now: Moment) -> Result<Option<Vec<Str
            AND id <> COALESCE((SELECT id FROM runs WHERE schedule_id = ?1 AND status = 'completed' ORDER BY id DESC LIMIT 1), '')
          ORDER BY id LIMIT ?4",
     )?;
-    let rows = statement.query_map(params![id, (now - age).micros(), runs, BATCH_RUNS as i64], |row| {
-        row.get(0)
-    })?;
+    let rows = statement.query_map(params![id, (now - age).micros(), runs, BATCH_RUNS as i64], |row| row.get(0))?;
     let ids: Vec<String> = rows.collect::<Result<_, _>>()?;
     Ok(if ids.is_empty() { None } else { Some(ids) })
 }

@@ -48,17 +48,9 @@ impl Writer {
         let shared = queue.clone();
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || {
             let _guard = CloseQueue(&shared);
-            Thread {
-                setup,
-                queue: &shared,
-                gate: None,
-            }
-            .run();
+            Thread { setup, queue: &shared, gate: None }.run();
         })?;
-        Ok(Writer {
-            queue,
-            thread: Mutex::new(Some(thread)),
-        })
+        Ok(Writer { queue, thread: Mutex::new(Some(thread)) })
     }
 
     pub(crate) fn submit(&self, work: Work, answer: Answer) {
@@ -66,9 +58,7 @@ impl Writer {
         let refused = if state.closed {
             StoreError::Closed
         } else if state.jobs.len() >= self.queue.limit {
-            StoreError::Busy {
-                limit: self.queue.limit,
-            }
+            StoreError::Busy { limit: self.queue.limit }
         } else {
             return self.queue.push(&mut state, Job { work, answer });
         };
@@ -127,10 +117,7 @@ impl Writer {
         self.queue.filled.notify_all();
         self.queue.room.notify_all();
         let mut slot = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if slot
-            .as_ref()
-            .is_some_and(|thread| thread.thread().id() == std::thread::current().id())
-        {
+        if slot.as_ref().is_some_and(|thread| thread.thread().id() == std::thread::current().id()) {
             return false;
         }
         if let Some(thread) = slot.take()
@@ -156,15 +143,8 @@ impl Thread<'_> {
                 answer_all(group, &error);
                 continue;
             }
-            if let [
-                Job {
-                    work: Work::Outside(_), ..
-                },
-            ] = group.as_slice()
-                && let Some(Job {
-                    work: Work::Outside(work),
-                    answer,
-                }) = group.pop()
+            if let [Job { work: Work::Outside(_), .. }] = group.as_slice()
+                && let Some(Job { work: Work::Outside(work), answer }) = group.pop()
             {
                 let result = work(&mut self.setup.conn).map(|()| self.committed());
                 answer(result);
@@ -214,12 +194,7 @@ impl Thread<'_> {
         let conn = &self.setup.conn;
         let begin = conn.prepare_cached("BEGIN IMMEDIATE").and_then(|mut s| s.execute([]));
         begin.map_err(StoreError::from)?;
-        let mut apply = Apply {
-            conn,
-            now,
-            host: &self.setup.host,
-            last_event,
-        };
+        let mut apply = Apply { conn, now, host: &self.setup.host, last_event };
         let alone = works.len() == 1;
         let mut results = Vec::with_capacity(works.len());
         for work in works {
@@ -276,9 +251,7 @@ impl Thread<'_> {
     }
 
     fn committed(&self) -> Committed {
-        Committed {
-            event_seq: self.setup.last_event.load(Ordering::Acquire),
-        }
+        Committed { event_seq: self.setup.last_event.load(Ordering::Acquire) }
     }
 }
 
@@ -294,9 +267,7 @@ fn request(apply: &mut Apply<'_>, work: Work, alone: bool) -> Result<(), StoreEr
     let result = match work {
         Work::Records(records) => records.iter().try_for_each(|record| apply.record(record)),
         Work::Inside(work) => work(apply),
-        Work::Outside(_) => Err(StoreError::Internal(
-            "work outside of transactions in a transaction".into(),
-        )),
+        Work::Outside(_) => Err(StoreError::Internal("work outside of transactions in a transaction".into())),
     };
     if result.is_err() {
         apply.last_event = last_event;

@@ -53,11 +53,7 @@ impl Cron {
     /// How the trigger treats gaps and overlaps.
     pub fn kind(&self) -> TriggerKind {
         match self.stars {
-            Stars {
-                second: false,
-                minute: false,
-                hour: false,
-            } => TriggerKind::Fixed,
+            Stars { second: false, minute: false, hour: false } => TriggerKind::Fixed,
             Stars { hour: false, .. } => TriggerKind::Anchored,
             _ => TriggerKind::Interval,
         }
@@ -71,11 +67,8 @@ impl Cron {
         let date = Offset::UTC.to_datetime(Timestamp::from_second(from).ok()?).date();
         let today = from.div_euclid(DAY);
         let day = date.day() as u32;
-        let mut month = Month {
-            year: i64::from(date.year()),
-            month: date.month() as u32,
-            first: today - i64::from(day) + 1,
-        };
+        let mut month =
+            Month { year: i64::from(date.year()), month: date.month() as u32, first: today - i64::from(day) + 1 };
         let days = self.days_of(&month) >> day << day;
         if days >> day & 1 == 1
             && let Some(time) = self.time_at_or_after(from.rem_euclid(DAY) as u32)

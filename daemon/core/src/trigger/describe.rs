@@ -21,15 +21,7 @@ const MONTHS: [&str; 13] = [
     "November",
     "December",
 ];
-const WEEKDAYS: [&str; 7] = [
-    "Sunday",
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-];
+const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 const ORDINALS: [&str; 5] = ["first", "second", "third", "fourth", "fifth"];
 
 /// More times of day than this are described by their pattern, not listed.
@@ -42,10 +34,9 @@ pub(super) fn sentence(trigger: &Trigger) -> String {
     match trigger {
         Trigger::Cron(cron) => expression(cron),
         Trigger::Every { period, anchor: None } => format!("every {}", units::format_duration(*period)),
-        Trigger::Every {
-            period,
-            anchor: Some(anchor),
-        } => format!("every {}, counted from {anchor}", units::format_duration(*period)),
+        Trigger::Every { period, anchor: Some(anchor) } => {
+            format!("every {}, counted from {anchor}", units::format_duration(*period))
+        }
         Trigger::At(at) => format!("once at {at}"),
         Trigger::Reboot => "once per boot of the host".to_owned(),
         Trigger::Manual => "by hand, after another schedule, by a hook or through the API only".to_owned(),
@@ -64,11 +55,7 @@ fn expression(cron: &Cron) -> String {
         (None, days) => days,
     };
     let months = (one_date.is_none() && u64::from(cron.months) != EVERY_MONTH).then(|| months(cron.months));
-    [Some(time), days, months, years(cron)]
-        .into_iter()
-        .flatten()
-        .collect::<Vec<_>>()
-        .join(" ")
+    [Some(time), days, months, years(cron)].into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 /// `at 02:30 and 14:30`, when there are few of them.
@@ -81,11 +68,7 @@ fn listed_times(cron: &Cron) -> Option<String> {
     for hour in bits(cron.hours.into()) {
         for minute in bits(cron.minutes) {
             for second in bits(cron.seconds) {
-                let seconds = if cron.seconds == 1 {
-                    String::new()
-                } else {
-                    format!(":{second:02}")
-                };
+                let seconds = if cron.seconds == 1 { String::new() } else { format!(":{second:02}") };
                 times.push(format!("{hour:02}:{minute:02}{seconds}"));
             }
         }
@@ -108,12 +91,7 @@ fn pattern(cron: &Cron) -> String {
         }
         (None, None) => format!("at {} of {}", named(cron.minutes, "minute"), hours_of(hours)),
         (None, Some(minute)) => format!("{minute}{}", within(hours)),
-        (Some(second), None) => format!(
-            "{} of {} of {}",
-            at(second),
-            named(cron.minutes, "minute"),
-            hours_of(hours)
-        ),
+        (Some(second), None) => format!("{} of {} of {}", at(second), named(cron.minutes, "minute"), hours_of(hours)),
         (Some(second), Some(_)) if cron.minutes == EVERY_60 && second.starts_with("every") => {
             format!("{second}{}", within(hours))
         }
@@ -122,19 +100,11 @@ fn pattern(cron: &Cron) -> String {
 }
 
 fn at(what: String) -> String {
-    if what.starts_with("every") {
-        what
-    } else {
-        format!("at {what}")
-    }
+    if what.starts_with("every") { what } else { format!("at {what}") }
 }
 
 fn hours_of(hours: u64) -> String {
-    if hours == EVERY_HOUR {
-        "every hour".to_owned()
-    } else {
-        named(hours, "hour")
-    }
+    if hours == EVERY_HOUR { "every hour".to_owned() } else { named(hours, "hour") }
 }
 
 fn within(hours: u64) -> String {
@@ -177,9 +147,7 @@ fn numbers(days: &Days) -> Vec<String> {
 }
 
 fn weekdays(days: &Days) -> String {
-    let plain: Vec<String> = bits(days.dow.into())
-        .map(|day| WEEKDAYS[day as usize].to_owned())
-        .collect();
+    let plain: Vec<String> = bits(days.dow.into()).map(|day| WEEKDAYS[day as usize].to_owned()).collect();
     let mut parts = Vec::new();
     for (nth, week) in ORDINALS.iter().zip(days.nth).chain([(&"last", days.last)]) {
         parts.extend(bits(week.into()).map(|day| format!("the {nth} {} of the month", WEEKDAYS[day as usize])));
@@ -206,20 +174,10 @@ fn week_run(week: u8) -> Option<(usize, usize)> {
 /// `29 February`, when the expression names one day of one month and nothing else.
 fn one_date(cron: &Cron) -> Option<String> {
     let days = &cron.days;
-    let only = Days {
-        dom: days.dom,
-        dow: days.dow,
-        rule: days.rule,
-        ..Days::NONE
-    };
+    let only = Days { dom: days.dom, dow: days.dow, rule: days.rule, ..Days::NONE };
     let single = *days == only && days.any_weekday() && days.rule == DayRule::Both;
-    (single && days.dom.count_ones() == 1 && cron.months.count_ones() == 1).then(|| {
-        format!(
-            "{} {}",
-            days.dom.trailing_zeros(),
-            MONTHS[cron.months.trailing_zeros() as usize]
-        )
-    })
+    (single && days.dom.count_ones() == 1 && cron.months.count_ones() == 1)
+        .then(|| format!("{} {}", days.dom.trailing_zeros(), MONTHS[cron.months.trailing_zeros() as usize]))
 }
 
 fn months(months: u16) -> String {
@@ -229,20 +187,14 @@ fn months(months: u16) -> String {
         }
         _ => format!(
             "in {}",
-            list(
-                &bits(months.into())
-                    .map(|month| MONTHS[month as usize].to_owned())
-                    .collect::<Vec<_>>()
-            )
+            list(&bits(months.into()).map(|month| MONTHS[month as usize].to_owned()).collect::<Vec<_>>())
         ),
     }
 }
 
 fn years(cron: &Cron) -> Option<String> {
     let years = cron.years.as_ref()?;
-    let named: Vec<u32> = (YEAR_MIN..=YEAR_MAX)
-        .filter(|year| years.contains(i64::from(*year)))
-        .collect();
+    let named: Vec<u32> = (YEAR_MIN..=YEAR_MAX).filter(|year| years.contains(i64::from(*year))).collect();
     Some(format!("in {}", sequence(&named)))
 }
 
@@ -250,23 +202,13 @@ fn years(cron: &Cron) -> Option<String> {
 fn every(mask: u64, cycle: u32, unit: &str) -> Option<String> {
     let step = cycle / mask.count_ones();
     let even = mask.count_ones() > 1 && (0..cycle).all(|value| (mask >> value & 1 == 1) == (value % step == 0));
-    even.then(|| {
-        if step == 1 {
-            format!("every {unit}")
-        } else {
-            format!("every {step} {unit}s")
-        }
-    })
+    even.then(|| if step == 1 { format!("every {unit}") } else { format!("every {step} {unit}s") })
 }
 
 /// `day 1`, `days 1, 15 and 20`, `minutes 0 to 56 in steps of 7`.
 fn named(mask: u64, unit: &str) -> String {
     let values: Vec<u32> = bits(mask).collect();
-    format!(
-        "{unit}{} {}",
-        if values.len() == 1 { "" } else { "s" },
-        sequence(&values)
-    )
+    format!("{unit}{} {}", if values.len() == 1 { "" } else { "s" }, sequence(&values))
 }
 
 fn sequence(values: &[u32]) -> String {

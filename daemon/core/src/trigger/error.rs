@@ -37,22 +37,12 @@ impl<'a> Span<'a> {
     pub(super) fn trimmed(input: &'a str) -> Self {
         let start = input.len() - input.trim_ascii_start().len();
         let end = start + input.trim_ascii().len();
-        Span {
-            input,
-            start,
-            end,
-            field: None,
-        }
+        Span { input, start, end, field: None }
     }
 
     /// The whole input.
     pub(super) fn whole(input: &'a str) -> Self {
-        Span {
-            input,
-            start: 0,
-            end: input.len(),
-            field: None,
-        }
+        Span { input, start: 0, end: input.len(), field: None }
     }
 
     pub(super) fn text(&self) -> &'a str {
@@ -60,10 +50,7 @@ impl<'a> Span<'a> {
     }
 
     pub(super) fn named(self, field: &'static str) -> Self {
-        Span {
-            field: Some(field),
-            ..self
-        }
+        Span { field: Some(field), ..self }
     }
 
     /// The part `part`, which must be a slice of this span's text.
@@ -71,15 +58,7 @@ impl<'a> Span<'a> {
         let start = (part.as_ptr() as usize).wrapping_sub(self.input.as_ptr() as usize);
         let within = start >= self.start && start.saturating_add(part.len()) <= self.end;
         debug_assert!(within, "a part lies within its span");
-        if within {
-            Span {
-                start,
-                end: start + part.len(),
-                ..self
-            }
-        } else {
-            self
-        }
+        if within { Span { start, end: start + part.len(), ..self } } else { self }
     }
 
     pub(super) fn refuse(&self, problem: impl Into<String>) -> TriggerError {

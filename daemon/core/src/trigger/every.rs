@@ -14,9 +14,6 @@ pub fn every_next(period: Duration, anchor: Moment, after: Moment) -> Option<Mom
     }
     let period = i64::try_from(period.as_micros()).ok().filter(|period| *period > 0)?;
     let elapsed = after.micros().checked_sub(anchor.micros())?;
-    let due = (elapsed / period)
-        .checked_add(1)?
-        .checked_mul(period)?
-        .checked_add(anchor.micros())?;
+    let due = (elapsed / period).checked_add(1)?.checked_mul(period)?.checked_add(anchor.micros())?;
     Some(Moment::from_micros(due)).filter(|due| *due <= Moment::MAX)
 }

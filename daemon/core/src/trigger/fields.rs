@@ -16,30 +16,12 @@ pub(super) struct Unit {
     hint: &'static str,
 }
 
-pub(super) const SECOND: Unit = Unit {
-    name: "second",
-    min: 0,
-    max: 59,
-    cycle: Some(60),
-    names: &[],
-    hint: "example: \"15 30 2 * * *\"",
-};
-pub(super) const MINUTE: Unit = Unit {
-    name: "minute",
-    min: 0,
-    max: 59,
-    cycle: Some(60),
-    names: &[],
-    hint: "example: \"30 2 * * *\"",
-};
-pub(super) const HOUR: Unit = Unit {
-    name: "hour",
-    min: 0,
-    max: 23,
-    cycle: Some(24),
-    names: &[],
-    hint: "example: \"30 2 * * *\"",
-};
+pub(super) const SECOND: Unit =
+    Unit { name: "second", min: 0, max: 59, cycle: Some(60), names: &[], hint: "example: \"15 30 2 * * *\"" };
+pub(super) const MINUTE: Unit =
+    Unit { name: "minute", min: 0, max: 59, cycle: Some(60), names: &[], hint: "example: \"30 2 * * *\"" };
+pub(super) const HOUR: Unit =
+    Unit { name: "hour", min: 0, max: 23, cycle: Some(24), names: &[], hint: "example: \"30 2 * * *\"" };
 pub(super) const DAY_OF_MONTH: Unit = Unit {
     name: "day of month",
     min: 1,
@@ -53,9 +35,7 @@ pub(super) const MONTH: Unit = Unit {
     min: 1,
     max: 12,
     cycle: Some(12),
-    names: &[
-        "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
-    ],
+    names: &["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"],
     hint: "example: \"0 9 1 JAN,JUL *\"",
 };
 pub(super) const DAY_OF_WEEK: Unit = Unit {
@@ -126,11 +106,7 @@ impl Unit {
 
     /// One value, a number or a name.
     pub(super) fn value(&self, text: Span<'_>) -> Result<u32, TriggerError> {
-        if let Some(at) = self
-            .names
-            .iter()
-            .position(|name| name.eq_ignore_ascii_case(text.text()))
-        {
+        if let Some(at) = self.names.iter().position(|name| name.eq_ignore_ascii_case(text.text())) {
             return Ok(self.min + at as u32);
         }
         match number(text.text()) {

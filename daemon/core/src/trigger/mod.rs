@@ -73,10 +73,7 @@ impl Trigger {
     /// The same trigger; one with a period and no anchor yet counts from `anchor`.
     pub fn with_anchor(self, anchor: Moment) -> Trigger {
         match self {
-            Trigger::Every { period, anchor: None } => Trigger::Every {
-                period,
-                anchor: Some(anchor),
-            },
+            Trigger::Every { period, anchor: None } => Trigger::Every { period, anchor: Some(anchor) },
             other => other,
         }
     }

@@ -36,10 +36,7 @@ pub(super) fn trigger(input: &str, tz: &TimeZone) -> Result<Trigger, TriggerErro
         let character = &rest[..rest.chars().next().map_or(0, char::len_utf8)];
         return Err(Span::whole(input).part(character).refuse("is a control character"));
     }
-    let (word, rest) = text
-        .text()
-        .split_once(BLANKS)
-        .unwrap_or((text.text(), &text.text()[text.text().len()..]));
+    let (word, rest) = text.text().split_once(BLANKS).unwrap_or((text.text(), &text.text()[text.text().len()..]));
     let rest = text.part(rest.trim_ascii_start());
     let word = text.part(word);
     match word.text().to_ascii_lowercase().as_str() {
@@ -86,13 +83,7 @@ fn at(text: Span<'_>, tz: &TimeZone) -> Result<Moment, TriggerError> {
     const HINT: &str = "example: \"@at 2031-01-01T09:00\" or \"@at 2031-01-01T09:00:00Z\"";
     let (date, time) = text.text().split_at_checked(10).unwrap_or((text.text(), ""));
     let is_date = date.len() == 10
-        && date.bytes().enumerate().all(|(i, b)| {
-            if i == 4 || i == 7 {
-                b == b'-'
-            } else {
-                b.is_ascii_digit()
-            }
-        });
+        && date.bytes().enumerate().all(|(i, b)| if i == 4 || i == 7 { b == b'-' } else { b.is_ascii_digit() });
     let is_time = time.is_empty()
         || time.starts_with(['T', 't', ' '])
             && time.contains(':')
@@ -125,12 +116,7 @@ fn local(wall: DateTime, tz: &TimeZone) -> Option<Moment> {
 }
 
 fn cron(text: Span<'_>) -> Result<Cron, TriggerError> {
-    let tokens: Vec<Span<'_>> = text
-        .text()
-        .split(BLANKS)
-        .filter(|t| !t.is_empty())
-        .map(|t| text.part(t))
-        .collect();
+    let tokens: Vec<Span<'_>> = text.text().split(BLANKS).filter(|t| !t.is_empty()).map(|t| text.part(t)).collect();
     let (second, rest, year) = match tokens.as_slice() {
         rest @ [_, _, _, _, _] => (None, rest, None),
         [second, rest @ ..] if rest.len() == 5 => (Some(*second), rest, None),
@@ -150,29 +136,14 @@ fn cron(text: Span<'_>) -> Result<Cron, TriggerError> {
     fields::days_of_month(day_of_month.named(fields::DAY_OF_MONTH.name), &mut days)?;
     let months = of(*month, &fields::MONTH)? as u16;
     let week = day_of_week.named(fields::DAY_OF_WEEK.name);
-    let (forced, week) = week
-        .text()
-        .strip_prefix('+')
-        .map_or((false, week), |rest| (true, week.part(rest)));
+    let (forced, week) = week.text().strip_prefix('+').map_or((false, week), |rest| (true, week.part(rest)));
     fields::days_of_week(week, &mut days)?;
     let unrestricted = |token: &Span<'_>| token.text().starts_with(['*', '?']);
     if !forced && !unrestricted(day_of_month) && !unrestricted(&week) {
         days.rule = DayRule::Either;
     }
-    let stars = Stars {
-        second: second.as_ref().is_some_and(starred),
-        minute: starred(minute),
-        hour: starred(hour),
-    };
-    let cron = Cron {
-        seconds,
-        minutes,
-        hours,
-        days,
-        months,
-        stars,
-        years: year.map_or(Ok(None), years)?,
-    };
+    let stars = Stars { second: second.as_ref().is_some_and(starred), minute: starred(minute), hour: starred(hour) };
+    let cron = Cron { seconds, minutes, hours, days, months, stars, years: year.map_or(Ok(None), years)? };
     if !cron.can_match() {
         return Err(never(cron, *day_of_month, year));
     }
@@ -192,10 +163,9 @@ fn years(token: Span<'_>) -> Result<Option<Box<Years>>, TriggerError> {
 fn never(mut cron: Cron, day_of_month: Span<'_>, year: Option<Span<'_>>) -> TriggerError {
     let had_years = cron.years.take().is_some();
     match year {
-        Some(year) if had_years && cron.can_match() => year.named(fields::YEAR.name).refuse_with(
-            "never matches: no such day in these years",
-            "example: \"0 0 0 29 2 * 2028\"",
-        ),
+        Some(year) if had_years && cron.can_match() => year
+            .named(fields::YEAR.name)
+            .refuse_with("never matches: no such day in these years", "example: \"0 0 0 29 2 * 2028\""),
         _ => day_of_month.named(fields::DAY_OF_MONTH.name).refuse_with(
             "never matches: no month of this expression has such a day",
             "example: \"0 0 28 2 *\" or \"0 0 L 2 *\"",

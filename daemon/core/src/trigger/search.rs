@@ -54,11 +54,7 @@ pub(super) fn next(cron: &Cron, tz: &TimeZone, after: Moment) -> Option<Moment> 
         if wall.is_none() && (kind == TriggerKind::Fixed || at - from > REPEAT_MAX) {
             return None;
         }
-        let change = Change {
-            at,
-            old: at + offset,
-            new: at + offset_of(&transition),
-        };
+        let change = Change { at, old: at + offset, new: at + offset_of(&transition) };
         offset = offset_of(&transition);
         if wall.is_some_and(|wall| wall < change.new) {
             if change.is_gap_made_up_by(kind) {
@@ -105,11 +101,7 @@ fn made_up(cron: &Cron, gap: &Change) -> Option<String> {
     let end = Clock(gap.new);
     Some(match lost.last() {
         None => format!("{} does not exist on this day: made up at {end}", Clock(first)),
-        Some(last) => format!(
-            "{} to {} do not exist on this day: made up once at {end}",
-            Clock(first),
-            Clock(last)
-        ),
+        Some(last) => format!("{} to {} do not exist on this day: made up once at {end}", Clock(first), Clock(last)),
     })
 }
 
@@ -130,11 +122,7 @@ fn latest_wall(tz: &TimeZone, from: i64) -> i64 {
 fn last_change(tz: &TimeZone, second: i64) -> Option<Change> {
     let transition = tz.preceding(Moment::from_secs(second + 1).timestamp()).next()?;
     let at = second_of(&transition);
-    Some(Change {
-        at,
-        old: at + offset_at(tz, at - 1),
-        new: at + offset_of(&transition),
-    })
+    Some(Change { at, old: at + offset_at(tz, at - 1), new: at + offset_of(&transition) })
 }
 
 fn offset_at(tz: &TimeZone, second: i64) -> i64 {
@@ -161,10 +149,6 @@ impl fmt::Display for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = self.0.rem_euclid(86_400);
         write!(f, "{:02}:{:02}", time / 3600, time / 60 % 60)?;
-        if time % 60 != 0 {
-            write!(f, ":{:02}", time % 60)
-        } else {
-            Ok(())
-        }
+        if time % 60 != 0 { write!(f, ":{:02}", time % 60) } else { Ok(()) }
     }
 }

@@ -52,15 +52,7 @@ pub enum Kind {
 impl Expr {
     pub fn every_day(minute: Field, hour: Field) -> Expr {
         let star = || vec![Item::Star];
-        Expr {
-            second: None,
-            minute,
-            hour,
-            day: star(),
-            month: star(),
-            weekday: star(),
-            plus: false,
-        }
+        Expr { second: None, minute, hour, day: star(), month: star(), weekday: star(), plus: false }
     }
 
     pub fn kind(&self) -> Kind {
@@ -78,10 +70,7 @@ impl Expr {
         let time = wall.time();
         let clock =
             |field: &Field, value: i8, cycle: i64| field.iter().any(|i| cyclic(*i, value.into(), 0, cycle - 1, cycle));
-        let second = self
-            .second
-            .as_ref()
-            .map_or(time.second() == 0, |field| clock(field, time.second(), 60));
+        let second = self.second.as_ref().map_or(time.second() == 0, |field| clock(field, time.second(), 60));
         second
             && clock(&self.minute, time.minute(), 60)
             && clock(&self.hour, time.hour(), 24)
@@ -93,12 +82,7 @@ impl Expr {
         let day = self.day.iter().any(|i| is_day(*i, date));
         let weekday = self.weekday.iter().any(|i| is_weekday(*i, date));
         let unrestricted = text(&self.day).starts_with('*') || text(&self.weekday).starts_with('*');
-        month
-            && if unrestricted || self.plus {
-                day && weekday
-            } else {
-                day || weekday
-            }
+        month && if unrestricted || self.plus { day && weekday } else { day || weekday }
     }
 }
 
@@ -136,11 +120,7 @@ impl Clock {
     /// The wall times that the clock left out just before the step `index`, unless it moved by more than three hours.
     fn lost_before(&self, index: usize) -> impl Iterator<Item = i64> {
         let wall = self.walls[index];
-        let expected = if index == 0 {
-            wall
-        } else {
-            self.walls[index - 1] + self.step
-        };
+        let expected = if index == 0 { wall } else { self.walls[index - 1] + self.step };
         let end = if wall - expected <= 3 * 3600 { wall } else { expected };
         (expected..end).step_by(self.step as usize)
     }
@@ -158,11 +138,7 @@ fn cyclic(item: Item, value: i64, min: i64, max: i64, cycle: i64) -> bool {
         Item::One(one) => value == one,
         Item::Range(first, last) => cyclic(Item::RangeStep(first, last, 1), value, min, max, cycle),
         Item::RangeStep(first, last, step) => {
-            let length = if first <= last {
-                last - first
-            } else {
-                last - first + cycle
-            };
+            let length = if first <= last { last - first } else { last - first + cycle };
             let place = (value - first).rem_euclid(cycle);
             place <= length && place % step == 0
         }
@@ -184,10 +160,7 @@ fn is_day(item: Item, date: Date) -> bool {
         Item::LastWeekday => Some(day) == (1..=length).rev().find(|day| workday(*day)),
         Item::Nearest(wanted) => {
             wanted <= length
-                && Some(day)
-                    == (1..=length)
-                        .filter(|day| workday(*day))
-                        .min_by_key(|day| (day - wanted).abs())
+                && Some(day) == (1..=length).filter(|day| workday(*day)).min_by_key(|day| (day - wanted).abs())
         }
         plain => cyclic(plain, day, 1, 31, 31),
     }

@@ -51,12 +51,7 @@ impl Link {
         reports: mpsc::Sender<Report>,
         inspections: mpsc::Sender<Traces>,
     ) -> Link {
-        Link {
-            options,
-            orders,
-            reports,
-            inspections,
-        }
+        Link { options, orders, reports, inspections }
     }
 
     /// Runs until the executor is dropped.
@@ -94,9 +89,7 @@ impl Link {
         let stream = connect(&self.options).await?;
         match timeout(GREETING, greet(stream)).await {
             Ok(greeted) => greeted,
-            Err(_) => Err(io::Error::other(format!(
-                "the supervisor did not answer within {GREETING:?}"
-            ))),
+            Err(_) => Err(io::Error::other(format!("the supervisor did not answer within {GREETING:?}"))),
         }
     }
 
@@ -158,11 +151,7 @@ async fn greet(stream: UnixStream) -> io::Result<(Receiver, OwnedWriteHalf, Vec<
     let mut hello = Vec::new();
     encode(&ToSupervisor::Hello { version: VERSION }, &mut hello).map_err(io::Error::other)?;
     sender.write_all(&hello).await?;
-    let mut receiver = Receiver {
-        half,
-        inbox: Inbox::default(),
-        buffer: vec![0; 64 << 10],
-    };
+    let mut receiver = Receiver { half, inbox: Inbox::default(), buffer: vec![0; 64 << 10] };
     let mut known = Vec::new();
     loop {
         match receiver.next().await? {
@@ -214,10 +203,7 @@ fn message(order: Order, asked: &Asked) -> ToSupervisor {
         Order::Forget(key) => ToSupervisor::Forget(key),
         Order::Inspect(traces) => {
             let key = traces.key;
-            asked
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(key, *traces);
+            asked.lock().unwrap_or_else(PoisonError::into_inner).insert(key, *traces);
             ToSupervisor::Query(key)
         }
     }

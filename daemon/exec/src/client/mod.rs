@@ -62,12 +62,7 @@ pub struct ProcessExecutor {
 impl ProcessExecutor {
     /// Starts it; the first report is `Connected` or `Disconnected`. Must be called within a tokio runtime.
     pub fn start(data: PathBuf, socket: PathBuf, program: PathBuf) -> (ProcessExecutor, mpsc::Receiver<Report>) {
-        ProcessExecutor::start_with(Options {
-            data,
-            socket,
-            program,
-            arguments: Vec::new(),
-        })
+        ProcessExecutor::start_with(Options { data, socket, program, arguments: Vec::new() })
     }
 
     /// The same with all options.

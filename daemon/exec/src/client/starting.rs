@@ -29,20 +29,14 @@ pub(super) async fn connect(options: &Options) -> io::Result<UnixStream> {
         }
         tokio::time::sleep(TRY_EVERY).await;
     }
-    Err(io::Error::other(format!(
-        "{}: {last}, although a supervisor says it lives",
-        options.socket.display()
-    )))
+    Err(io::Error::other(format!("{}: {last}, although a supervisor says it lives", options.socket.display())))
 }
 
 async fn try_connect(options: &Options) -> io::Result<UnixStream> {
     let stream = UnixStream::connect(&options.socket).await?;
     let peer = stream.peer_cred()?.uid();
     if peer != 0 && peer != geteuid().as_raw() {
-        return Err(io::Error::other(format!(
-            "{} belongs to uid {peer}",
-            options.socket.display()
-        )));
+        return Err(io::Error::other(format!("{} belongs to uid {peer}", options.socket.display())));
     }
     Ok(stream)
 }
@@ -72,9 +66,5 @@ async fn start(options: Options) -> io::Result<()> {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    Err(io::Error::other(format!(
-        "the supervisor did not start ({}): {}",
-        output.status,
-        said.trim()
-    )))
+    Err(io::Error::other(format!("the supervisor did not start ({}): {}", output.status, said.trim())))
 }

@@ -99,9 +99,8 @@ impl Gap {
 
     /// The copy that counts among those of a whole header.
     fn newest(header: &[u8]) -> Gap {
-        let copies = GAP_OFFSETS
-            .iter()
-            .filter_map(|at| Gap::decode(header.get(*at as usize..*at as usize + GAP_BYTES)?));
+        let copies =
+            GAP_OFFSETS.iter().filter_map(|at| Gap::decode(header.get(*at as usize..*at as usize + GAP_BYTES)?));
         copies.max_by_key(|gap| gap.generation).unwrap_or_default()
     }
 }

@@ -97,10 +97,7 @@ pub struct OutputReader {
 impl OutputReader {
     /// Opens a file and stands before its first frame.
     pub fn open(path: &Path) -> Result<OutputReader, OutputError> {
-        let failed = |source| OutputError::Io {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |source| OutputError::Io { path: path.to_owned(), source };
         let file = File::open(path).map_err(failed)?;
         OutputReader::from_file(file, path)
     }
@@ -202,13 +199,7 @@ impl OutputReader {
             return Ok(None);
         }
         let bytes = payload.to_vec();
-        Ok(Some(Frame {
-            kind,
-            attempt,
-            at: Moment::from_micros(at as i64),
-            bytes,
-            offset: self.offset,
-        }))
+        Ok(Some(Frame { kind, attempt, at: Moment::from_micros(at as i64), bytes, offset: self.offset }))
     }
 
     /// So many bytes at the cursor, or `None` when the file does not hold them.
@@ -219,19 +210,13 @@ impl OutputReader {
             self.window.resize(count.max(WINDOW_BYTES), 0);
             let mut filled = 0;
             while filled < self.window.len() {
-                match self
-                    .file
-                    .read_at(&mut self.window[filled..], self.offset + filled as u64)
-                {
+                match self.file.read_at(&mut self.window[filled..], self.offset + filled as u64) {
                     Ok(0) => break,
                     Ok(read) => filled += read,
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(source) => {
                         self.window.clear();
-                        return Err(OutputError::Io {
-                            path: self.path.clone(),
-                            source,
-                        });
+                        return Err(OutputError::Io { path: self.path.clone(), source });
                     }
                 }
             }
@@ -247,10 +232,7 @@ impl OutputReader {
         if let Err(source) = self.file.read_exact_at(&mut header, 0) {
             return Err(match source.kind() {
                 io::ErrorKind::UnexpectedEof => OutputError::Foreign(self.path.clone()),
-                _ => OutputError::Io {
-                    path: self.path.clone(),
-                    source,
-                },
+                _ => OutputError::Io { path: self.path.clone(), source },
             });
         }
         if &header[..8] != MAGIC {
@@ -258,10 +240,7 @@ impl OutputReader {
         }
         let found = u32_at(&header, 8).unwrap_or(0);
         if found == 0 || found > VERSION {
-            return Err(OutputError::Version {
-                path: self.path.clone(),
-                found,
-            });
+            return Err(OutputError::Version { path: self.path.clone(), found });
         }
         self.gap = Gap::newest(&header);
         Ok(())

@@ -79,10 +79,7 @@ impl OutputWriter {
         let mut writer = OutputWriter {
             file,
             attempt,
-            head: Half {
-                limit: limit - half,
-                used: 0,
-            },
+            head: Half { limit: limit - half, used: 0 },
             tail: Half { limit: half, used: 0 },
             head_full: false,
             end: HEADER_BYTES,
@@ -133,11 +130,7 @@ impl OutputWriter {
         };
         self.total_bytes += bytes.len() as u64;
         self.tell_unwritten(at);
-        let rest = if self.head_full {
-            bytes
-        } else {
-            self.append_head(kind, at, bytes)
-        };
+        let rest = if self.head_full { bytes } else { self.append_head(kind, at, bytes) };
         if !rest.is_empty() {
             self.append_tail(kind, at, rest);
         }
@@ -248,12 +241,7 @@ impl OutputWriter {
 
     fn begin_segment(&mut self, has_start_frame: bool) {
         if self.head_full && self.memory.is_none() {
-            self.segments.push_back(Segment {
-                start: self.end,
-                payload: 0,
-                attempt: self.attempt,
-                has_start_frame,
-            });
+            self.segments.push_back(Segment { start: self.end, payload: 0, attempt: self.attempt, has_start_frame });
         }
     }
 
@@ -315,9 +303,7 @@ impl OutputWriter {
     fn write_gap(&mut self) {
         self.gap.generation += 1;
         self.dropped_on_disk = self.gap.dropped_bytes;
-        let _ = self
-            .file
-            .write_all_at(&self.gap.encode(), GAP_OFFSETS[(self.gap.generation % 2) as usize]);
+        let _ = self.file.write_all_at(&self.gap.encode(), GAP_OFFSETS[(self.gap.generation % 2) as usize]);
     }
 
     fn write_header(&mut self, limit: u64) -> io::Result<()> {

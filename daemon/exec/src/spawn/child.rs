@@ -85,13 +85,8 @@ impl Status {
     /// Reads a record.
     pub fn decode(bytes: &[u8; Status::BYTES]) -> Option<Status> {
         use StatusKind::{Directory, Held, Limit, Program, Session, User};
-        let kind = [Held, Session, Limit, User, Directory, Program]
-            .into_iter()
-            .find(|kind| *kind as u8 == bytes[0])?;
-        Some(Status {
-            kind,
-            errno: Errno::from_raw(i32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]])),
-        })
+        let kind = [Held, Session, Limit, User, Directory, Program].into_iter().find(|kind| *kind as u8 == bytes[0])?;
+        Some(Status { kind, errno: Errno::from_raw(i32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]])) })
     }
 }
 
@@ -124,25 +119,13 @@ pub fn start(plan: &Plan, group: Option<&Group>) -> io::Result<Held> {
         },
     };
     if pid != 0 {
-        return Ok(Held {
-            pid,
-            go,
-            status,
-            stdout,
-            stderr,
-        });
+        return Ok(Held { pid, go, status, stdout, stderr });
     }
     // SAFETY: descriptor 3 is the placeholder, open on /dev/null in every supervisor.
     let null = unsafe { BorrowedFd::borrow_raw(GO) };
     let stdin = plan.stdin.as_ref().map_or(null, |fd| fd.as_fd());
     // The child. Nothing is dropped and nothing returns from here on.
-    let ends = [
-        stdin,
-        stdout_write.as_fd(),
-        stderr_write.as_fd(),
-        go_read.as_fd(),
-        status_write.as_fd(),
-    ];
+    let ends = [stdin, stdout_write.as_fd(), stderr_write.as_fd(), go_read.as_fd(), status_write.as_fd()];
     let Err(failure) = become_job(plan, ends, join.as_ref(), &argv, &env);
     tell(failure);
     exit_child(127)
@@ -185,15 +168,9 @@ fn become_job(
         Err(Errno::ENOENT | Errno::ENOTDIR) if plan.or_root => chdir(c"/").map_err(step(StatusKind::Directory))?,
         other => other.map_err(step(StatusKind::Directory))?,
     }
-    tell(Status {
-        kind: StatusKind::Held,
-        errno: Errno::UnknownErrno,
-    });
+    tell(Status { kind: StatusKind::Held, errno: Errno::UnknownErrno });
     wait_for_go();
-    Err(Status {
-        kind: StatusKind::Program,
-        errno: execute(&plan.programs, argv, env),
-    })
+    Err(Status { kind: StatusKind::Program, errno: execute(&plan.programs, argv, env) })
 }
 
 /// Returns only why no program could be executed, as execvp(3) would say it.
@@ -289,11 +266,7 @@ fn clone_into(group: &OwnedFd) -> io::Result<Option<i32>> {
 }
 
 fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
-    strings
-        .iter()
-        .map(|text| text.as_ptr())
-        .chain([std::ptr::null()])
-        .collect()
+    strings.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
 }
 
 /// Points descriptors from `first` to 4 at `/dev/null`, see [`GO`]. Nothing may own them.

@@ -57,16 +57,11 @@ impl Plan {
     /// For a launch.
     pub fn new(launch: &Launch, account: Account, resources: Vec<Resource>) -> Result<Plan, StartFailure> {
         let env = environment(launch, &account);
-        let path = env
-            .iter()
-            .find(|(name, _)| name == "PATH")
-            .map_or(PATH, |(_, value)| value.as_str());
+        let path = env.iter().find(|(name, _)| name == "PATH").map_or(PATH, |(_, value)| value.as_str());
         let program = launch.argv.first().filter(|name| !name.is_empty());
         let program = program.ok_or_else(|| fail(StartFailureKind::Program, "the program has no name".to_owned()))?;
-        let programs = candidates(program, path)
-            .iter()
-            .map(|file| c_string(file.as_bytes()))
-            .collect::<Result<_, _>>()?;
+        let programs =
+            candidates(program, path).iter().map(|file| c_string(file.as_bytes())).collect::<Result<_, _>>()?;
         let directory = launch.cwd.as_deref().unwrap_or(&account.home);
         Ok(Plan {
             stdin: launch.stdin.as_deref().map(stdin).transpose()?,
@@ -76,15 +71,8 @@ impl Plan {
             directory: c_string(directory.as_os_str().as_bytes())?,
             or_root: launch.cwd.is_none(),
             programs,
-            argv: launch
-                .argv
-                .iter()
-                .map(|text| c_string(text.as_bytes()))
-                .collect::<Result<_, _>>()?,
-            env: env
-                .iter()
-                .map(|(n, v)| c_string(format!("{n}={v}").as_bytes()))
-                .collect::<Result<_, _>>()?,
+            argv: launch.argv.iter().map(|text| c_string(text.as_bytes())).collect::<Result<_, _>>()?,
+            env: env.iter().map(|(n, v)| c_string(format!("{n}={v}").as_bytes())).collect::<Result<_, _>>()?,
             account,
         })
     }
@@ -93,11 +81,7 @@ impl Plan {
 /// The variables of the launch, and those that every job has.
 fn environment(launch: &Launch, account: &Account) -> Vec<(String, String)> {
     let text = |path: &Path| path.to_string_lossy().into_owned();
-    let mut env: Vec<_> = launch
-        .env
-        .iter()
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
+    let mut env: Vec<_> = launch.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     let mut default = |name: &str, value: String| {
         if !launch.env.contains_key(name) {
             env.push((name.to_owned(), value));
@@ -118,13 +102,7 @@ fn candidates(program: &str, path: &str) -> Vec<String> {
         return vec![program.to_owned()];
     }
     path.split(':')
-        .map(|directory| {
-            if directory.is_empty() {
-                program.to_owned()
-            } else {
-                format!("{directory}/{program}")
-            }
-        })
+        .map(|directory| if directory.is_empty() { program.to_owned() } else { format!("{directory}/{program}") })
         .collect()
 }
 
@@ -141,10 +119,7 @@ fn stdin(text: &str) -> Result<OwnedFd, StartFailure> {
 fn c_string(bytes: &[u8]) -> Result<CString, StartFailure> {
     CString::new(bytes).map_err(|_| {
         let text = String::from_utf8_lossy(bytes);
-        fail(
-            StartFailureKind::Other,
-            format!("a program cannot be given the zero byte in {text:?}"),
-        )
+        fail(StartFailureKind::Other, format!("a program cannot be given the zero byte in {text:?}"))
     })
 }
 

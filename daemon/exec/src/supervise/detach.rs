@@ -91,11 +91,7 @@ fn lock(socket: &Path) -> io::Result<Option<File>> {
     let path = lock_path(socket);
     let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     let mut open = File::options();
-    open.read(true)
-        .write(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags(libc::O_NOFOLLOW);
+    open.read(true).write(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
     let file = open.open(&path).map_err(named)?;
     match file.try_lock() {
         Ok(()) => {

@@ -281,14 +281,7 @@ impl Supervisor {
         };
         let (output_bytes, dropped_bytes) = live.writer.counts();
         let stderr_tail = decode_tail(&live.stderr_tail);
-        let end = EndRecord(AttemptEnd {
-            outcome,
-            ended_at,
-            usage,
-            output_bytes,
-            dropped_bytes,
-            stderr_tail,
-        });
+        let end = EndRecord(AttemptEnd { outcome, ended_at, usage, output_bytes, dropped_bytes, stderr_tail });
         let record = serde_json::to_vec(&end).unwrap_or_default();
         live.writer.finish(ended_at, &record);
         self.drop_live(serial);
@@ -324,16 +317,11 @@ fn died(reaped: &Reaped) -> StartFailure {
         ProcessEnd::Exited(code) => format!("exited with {code}"),
         ProcessEnd::Signaled(signal) => format!("died of signal {signal}"),
     };
-    fail(
-        StartFailureKind::Other,
-        format!("the held process {how} before it was released"),
-    )
+    fail(StartFailureKind::Other, format!("the held process {how} before it was released"))
 }
 
 fn usage(reaped: &Reaped, counted: &Counted) -> Usage {
-    let (read, written) = counted
-        .io_bytes
-        .unwrap_or((reaped.io_read_bytes, reaped.io_write_bytes));
+    let (read, written) = counted.io_bytes.unwrap_or((reaped.io_read_bytes, reaped.io_write_bytes));
     Usage {
         // The group counts orphans too; the kernel may count it a little later than the process.
         cpu: counted.cpu.unwrap_or_default().max(reaped.cpu),

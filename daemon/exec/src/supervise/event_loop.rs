@@ -110,11 +110,8 @@ impl Supervisor {
             .map_err(|errno| io::Error::other(format!("data directory {}: {errno}", options.data.display())))?;
         let nofile = getrlimit(Resource::RLIMIT_NOFILE)?;
         setrlimit(Resource::RLIMIT_NOFILE, nofile.1, nofile.1)?;
-        let cgroups = if options.cgroup {
-            Hierarchy::find().and_then(|h| h.enter(std::process::id()).ok())
-        } else {
-            None
-        };
+        let cgroups =
+            if options.cgroup { Hierarchy::find().and_then(|h| h.enter(std::process::id()).ok()) } else { None };
         let capabilities = from_controllers(cgroups.is_some(), |name| cgroups.as_ref().is_some_and(|c| c.has(name)));
         let mask = SigSet::from_iter([Signal::SIGCHLD]);
         mask.thread_block()?;
@@ -140,24 +137,15 @@ impl Supervisor {
             place,
             epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
             signals: SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?,
-            timer: TimerFd::new(
-                ClockId::CLOCK_BOOTTIME,
-                TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC,
-            )?,
+            timer: TimerFd::new(ClockId::CLOCK_BOOTTIME, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?,
             armed: None,
             alarms: BinaryHeap::new(),
             is_done: false,
             options,
         };
-        supervisor
-            .epoll
-            .add(&supervisor.listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
-        supervisor
-            .epoll
-            .add(&supervisor.signals, EpollEvent::new(EpollFlags::EPOLLIN, SIGNALS))?;
-        supervisor
-            .epoll
-            .add(&supervisor.timer, EpollEvent::new(EpollFlags::EPOLLIN, TIMER))?;
+        supervisor.epoll.add(&supervisor.listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
+        supervisor.epoll.add(&supervisor.signals, EpollEvent::new(EpollFlags::EPOLLIN, SIGNALS))?;
+        supervisor.epoll.add(&supervisor.timer, EpollEvent::new(EpollFlags::EPOLLIN, TIMER))?;
         Ok(supervisor)
     }
 
@@ -170,11 +158,7 @@ impl Supervisor {
         let mut orders_wait = false;
         while !self.is_done {
             self.arm_timer()?;
-            let timeout = if orders_wait {
-                EpollTimeout::ZERO
-            } else {
-                EpollTimeout::NONE
-            };
+            let timeout = if orders_wait { EpollTimeout::ZERO } else { EpollTimeout::NONE };
             let count = match self.epoll.wait(&mut events, timeout) {
                 Ok(count) => count,
                 Err(Errno::EINTR) => continue,
@@ -196,9 +180,7 @@ impl Supervisor {
 
     /// Watches a pipe of an attempt.
     pub(super) fn watch(&self, fd: impl AsFd, serial: u64, pipe: Pipe) -> io::Result<()> {
-        Ok(self
-            .epoll
-            .add(fd, EpollEvent::new(EpollFlags::EPOLLIN, serial << 2 | pipe as u64))?)
+        Ok(self.epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, serial << 2 | pipe as u64))?)
     }
 
     /// Stops watching and closes it. Explicitly, as a child that is being made can hold a copy for a moment.
@@ -242,11 +224,7 @@ impl Supervisor {
         match door::accept(&self.listener) {
             Ok(Some(connection)) => {
                 self.disconnect(Some("another slothd connected"));
-                if self
-                    .epoll
-                    .add(&connection.stream, EpollEvent::new(EpollFlags::EPOLLIN, CONNECTION))
-                    .is_ok()
-                {
+                if self.epoll.add(&connection.stream, EpollEvent::new(EpollFlags::EPOLLIN, CONNECTION)).is_ok() {
                     self.connection = Some(connection);
                 }
             }
@@ -259,10 +237,7 @@ impl Supervisor {
         let Some(connection) = &mut self.connection else { return };
         if events.contains(EpollFlags::EPOLLOUT) {
             connection.wants_write = false;
-            let _ = self.epoll.modify(
-                &connection.stream,
-                &mut EpollEvent::new(EpollFlags::EPOLLIN, CONNECTION),
-            );
+            let _ = self.epoll.modify(&connection.stream, &mut EpollEvent::new(EpollFlags::EPOLLIN, CONNECTION));
         }
         if events.intersects(EpollFlags::EPOLLIN | EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR) {
             match connection.receive(&mut self.buffer) {
@@ -313,9 +288,7 @@ impl Supervisor {
                     if !connection.wants_write {
                         connection.wants_write = true;
                         let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT;
-                        let _ = self
-                            .epoll
-                            .modify(&connection.stream, &mut EpollEvent::new(flags, CONNECTION));
+                        let _ = self.epoll.modify(&connection.stream, &mut EpollEvent::new(flags, CONNECTION));
                     }
                     break Ok(());
                 }
@@ -371,10 +344,7 @@ impl Supervisor {
             PlaceState::Ours => {}
             PlaceState::SocketGone => {
                 if let Ok(listener) = self.place.listen_again(&self.options.socket)
-                    && self
-                        .epoll
-                        .add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))
-                        .is_ok()
+                    && self.epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER)).is_ok()
                 {
                     let _ = self.epoll.delete(&self.listener);
                     self.listener = listener;
@@ -393,8 +363,7 @@ impl Supervisor {
         if self.armed.is_none_or(|armed| *at < armed) {
             self.armed = Some(*at);
             let at = TimeSpec::from_duration(at.0.max(std::time::Duration::from_nanos(1)));
-            self.timer
-                .set(Expiration::OneShot(at), TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;
+            self.timer.set(Expiration::OneShot(at), TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;
         }
         Ok(())
     }

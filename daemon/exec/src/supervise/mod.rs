@@ -42,22 +42,14 @@ pub struct Options {
 impl Options {
     /// The usual.
     pub fn new(socket: PathBuf, data: PathBuf) -> Options {
-        Options {
-            socket,
-            data,
-            cgroup: true,
-            idle_exit: Duration::from_secs(15),
-            foreground: false,
-        }
+        Options { socket, data, cgroup: true, idle_exit: Duration::from_secs(15), foreground: false }
     }
 }
 
 /// Becomes a supervisor. Returns in the process that was started as soon as the socket listens (or one did already), and in the
 /// supervisor itself at its end.
 pub fn run(options: Options) -> ExitCode {
-    match detach::detach(options, |options, ready, lock| {
-        event_loop::Supervisor::open(options, lock)?.run(ready)
-    }) {
+    match detach::detach(options, |options, ready, lock| event_loop::Supervisor::open(options, lock)?.run(ready)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("sloth-exec: {error}");

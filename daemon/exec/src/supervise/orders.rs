@@ -55,10 +55,7 @@ impl Supervisor {
         };
         if let Err(error) = live.writer.start(now) {
             // Without the start on disk nobody could tell later whether it ran, so it does not.
-            live.failure = Some(fail(
-                StartFailureKind::Output,
-                format!("the output file cannot be written: {error}"),
-            ));
+            live.failure = Some(fail(StartFailureKind::Output, format!("the output file cannot be written: {error}")));
             live.go = None;
             return;
         }
@@ -96,25 +93,12 @@ impl Supervisor {
         let (process, phase) = match self.make(serial, launch) {
             Ok(live) => (live.family.main.clone(), Phase::Live(Box::new(live))),
             Err(failure) => {
-                let nobody = ProcessId {
-                    pid: 0,
-                    start_ticks: 0,
-                    boot_id: String::new(),
-                };
+                let nobody = ProcessId { pid: 0, start_ticks: 0, boot_id: String::new() };
                 (nobody, Phase::Refused(failure))
             }
         };
         let is_refused = matches!(phase, Phase::Refused(_));
-        self.attempts.insert(
-            serial,
-            Attempt {
-                key,
-                process,
-                phase,
-                news: News::default(),
-                is_queued: false,
-            },
-        );
+        self.attempts.insert(serial, Attempt { key, process, phase, news: News::default(), is_queued: false });
         self.by_key.insert(key, serial);
         if is_refused {
             self.tell(serial, |news| news.refused = true);
@@ -124,10 +108,7 @@ impl Supervisor {
     fn make(&mut self, serial: u64, launch: Launch) -> Result<Live, StartFailure> {
         use StartFailureKind::{Limit, Other, Output, Resources};
         if self.live_count >= self.live_max {
-            return Err(fail(
-                Resources,
-                format!("{} attempts are live, which is the limit", self.live_max),
-            ));
+            return Err(fail(Resources, format!("{} attempts are live, which is the limit", self.live_max)));
         }
         if let Some(refusal) = self.capabilities.refuse(&launch.limits) {
             return Err(fail(Limit, refusal));
@@ -138,18 +119,13 @@ impl Supervisor {
         let writer = OutputWriter::new(file, launch.key.attempt, launch.output_limit)
             .map_err(|error| fail(Output, format!("output file {}: {error}", launch.output.display())))?;
         if writer.has_started_before() {
-            return Err(fail(
-                Other,
-                format!("attempt {} has run before, says its output file", launch.key),
-            ));
+            return Err(fail(Other, format!("attempt {} has run before, says its output file", launch.key)));
         }
         let group = match &self.cgroups {
             None => None,
-            Some(cgroups) => Some(
-                cgroups
-                    .make(launch.key, &launch.limits)
-                    .map_err(|e| fail(Limit, format!("control group: {e}")))?,
-            ),
+            Some(cgroups) => {
+                Some(cgroups.make(launch.key, &launch.limits).map_err(|e| fail(Limit, format!("control group: {e}")))?)
+            }
         };
         let failed = |error: io::Error| fail(Resources, format!("a process cannot be made: {error}"));
         let held = match spawn::start(&plan, group.as_ref()) {
@@ -161,11 +137,7 @@ impl Supervisor {
         };
         self.live_count += 1;
         self.by_pid.insert(held.pid, serial);
-        for (fd, pipe) in [
-            (&held.status, Pipe::Status),
-            (&held.stdout, Pipe::Stdout),
-            (&held.stderr, Pipe::Stderr),
-        ] {
+        for (fd, pipe) in [(&held.status, Pipe::Status), (&held.stdout, Pipe::Stdout), (&held.stderr, Pipe::Stderr)] {
             // Fails only when memory or watches run out; the child then ends with its go pipe.
             if let Err(error) = self.watch(fd, serial, pipe) {
                 self.by_pid.remove(&held.pid);
@@ -182,19 +154,9 @@ impl Supervisor {
 
     fn resources(&self, launch: &Launch) -> Vec<spawn::Resource> {
         let files = launch.limits.nofile.map_or(self.nofile, |files| (files, files));
-        let mut resources = vec![spawn::Resource {
-            resource: Resource::RLIMIT_NOFILE,
-            values: files,
-        }];
-        if let Some(bytes) = launch
-            .limits
-            .memory_bytes
-            .filter(|_| self.capabilities.memory == Means::AddressSpace)
-        {
-            resources.push(spawn::Resource {
-                resource: Resource::RLIMIT_AS,
-                values: (bytes, bytes),
-            });
+        let mut resources = vec![spawn::Resource { resource: Resource::RLIMIT_NOFILE, values: files }];
+        if let Some(bytes) = launch.limits.memory_bytes.filter(|_| self.capabilities.memory == Means::AddressSpace) {
+            resources.push(spawn::Resource { resource: Resource::RLIMIT_AS, values: (bytes, bytes) });
         }
         resources
     }
@@ -239,11 +201,7 @@ impl Supervisor {
         let Some(serial) = self.by_key.get(&key).copied() else {
             return;
         };
-        if self
-            .attempts
-            .get(&serial)
-            .is_some_and(|attempt| matches!(attempt.phase, Phase::Ended(_)))
-        {
+        if self.attempts.get(&serial).is_some_and(|attempt| matches!(attempt.phase, Phase::Ended(_))) {
             self.remove(serial);
         }
     }

@@ -31,20 +31,10 @@ impl Supervisor {
     fn orphans(&self) -> Vec<(proc::Stat, HashSet<u64>)> {
         let all = proc::own_children().unwrap_or_else(|| {
             let own = std::process::id() as i32;
-            proc::all()
-                .into_iter()
-                .filter(|s| s.parent == own)
-                .map(|s| s.pid)
-                .collect()
+            proc::all().into_iter().filter(|s| s.parent == own).map(|s| s.pid).collect()
         });
-        let orphans = all
-            .into_iter()
-            .filter(|pid| !self.by_pid.contains_key(pid))
-            .filter_map(proc::stat);
-        orphans
-            .filter(proc::Stat::is_alive)
-            .map(|orphan| (orphan, self.possible_owners(&orphan)))
-            .collect()
+        let orphans = all.into_iter().filter(|pid| !self.by_pid.contains_key(pid)).filter_map(proc::stat);
+        orphans.filter(proc::Stat::is_alive).map(|orphan| (orphan, self.possible_owners(&orphan))).collect()
     }
 
     fn possible_owners(&self, orphan: &proc::Stat) -> HashSet<u64> {
@@ -63,12 +53,7 @@ impl Supervisor {
 
     /// Gives an attempt the orphans that can only be its own.
     pub(super) fn adopt(&mut self, serial: u64) {
-        if self
-            .attempts
-            .get_mut(&serial)
-            .and_then(Attempt::live)
-            .is_none_or(|live| live.is_grouped)
-        {
+        if self.attempts.get_mut(&serial).and_then(Attempt::live).is_none_or(|live| live.is_grouped) {
             return;
         }
         let own: HashSet<i32> = self
@@ -84,10 +69,6 @@ impl Supervisor {
 
     /// Orphans that no running attempt can own.
     fn escaped(&self) -> Vec<proc::Stat> {
-        self.orphans()
-            .into_iter()
-            .filter(|(_, owners)| owners.is_empty())
-            .map(|(orphan, _)| orphan)
-            .collect()
+        self.orphans().into_iter().filter(|(_, owners)| owners.is_empty()).map(|(orphan, _)| orphan).collect()
     }
 }

@@ -15,12 +15,7 @@ use crate::fail;
 
 /// Opens or makes it; directories get mode 0700, the file 0600.
 pub fn open_output(data: &OwnedFd, path: &Path) -> Result<File, StartFailure> {
-    let refuse = |why: String| {
-        fail(
-            StartFailureKind::Output,
-            format!("output file {}: {why}", path.display()),
-        )
-    };
+    let refuse = |why: String| fail(StartFailureKind::Output, format!("output file {}: {why}", path.display()));
     let mut names = Vec::new();
     for part in path.components() {
         match part {
@@ -28,9 +23,7 @@ pub fn open_output(data: &OwnedFd, path: &Path) -> Result<File, StartFailure> {
             _ => return Err(refuse("the path leaves the data directory".to_owned())),
         }
     }
-    let (file, directories) = names
-        .split_last()
-        .ok_or_else(|| refuse("the path is empty".to_owned()))?;
+    let (file, directories) = names.split_last().ok_or_else(|| refuse("the path is empty".to_owned()))?;
     let mut below: Option<OwnedFd> = None;
     for name in directories {
         let at = below.as_ref().unwrap_or(data).as_fd();

@@ -84,20 +84,10 @@ impl Supervisor {
             Phase::Live(live) => {
                 let held = live.stage == Stage::Held || live.stage == Stage::Running;
                 let started = (live.stage == Stage::Running && live.status.is_none()).then_some(live.since);
-                News {
-                    prepared: held,
-                    started,
-                    ..News::default()
-                }
+                News { prepared: held, started, ..News::default() }
             }
-            Phase::Refused(_) => News {
-                refused: true,
-                ..News::default()
-            },
-            Phase::Ended(_) => News {
-                ended: true,
-                ..News::default()
-            },
+            Phase::Refused(_) => News { refused: true, ..News::default() },
+            Phase::Ended(_) => News { ended: true, ..News::default() },
         };
         self.tell(serial, |marks| *marks = news);
     }
@@ -105,10 +95,7 @@ impl Supervisor {
     /// Encodes as much as there is room for.
     pub(super) fn put_reports(&mut self, connection: &mut Connection) -> Result<(), FramingError> {
         if std::mem::take(&mut self.outgoing.greeting) {
-            connection.put(&FromSupervisor::Hello {
-                version: VERSION,
-                pid: std::process::id(),
-            })?;
+            connection.put(&FromSupervisor::Hello { version: VERSION, pid: std::process::id() })?;
         }
         while connection.has_room() && self.outgoing.listing.is_some() {
             self.put_known(connection)?;
@@ -161,18 +148,12 @@ impl Supervisor {
             let process = attempt.process.clone();
             let state = match &attempt.phase {
                 Phase::Live(live) if live.is_discarded => continue,
-                Phase::Live(live) if live.stage == Stage::Running => KnownState::Running {
-                    process,
-                    since: live.since,
-                },
+                Phase::Live(live) if live.stage == Stage::Running => KnownState::Running { process, since: live.since },
                 Phase::Live(_) => KnownState::Held(process),
                 Phase::Ended(end) => KnownState::Ended((**end).clone()),
                 Phase::Refused(_) => continue,
             };
-            list.push(KnownItem(Known {
-                key: attempt.key,
-                state,
-            }));
+            list.push(KnownItem(Known { key: attempt.key, state }));
         }
         let last = serials.is_empty();
         if last {
@@ -188,24 +169,15 @@ impl Supervisor {
         attempt.is_queued = false;
         let (key, news) = (attempt.key, std::mem::take(&mut attempt.news));
         if news.prepared {
-            connection.put(&FromSupervisor::Prepared {
-                key,
-                process: attempt.process.clone(),
-            })?;
+            connection.put(&FromSupervisor::Prepared { key, process: attempt.process.clone() })?;
         }
         if let Some(at) = news.started {
             connection.put(&FromSupervisor::Started { key, at })?;
         }
         match &attempt.phase {
-            Phase::Ended(end) if news.ended => connection.put(&FromSupervisor::Ended {
-                key,
-                end: (**end).clone(),
-            })?,
+            Phase::Ended(end) if news.ended => connection.put(&FromSupervisor::Ended { key, end: (**end).clone() })?,
             Phase::Refused(failure) if news.refused => {
-                connection.put(&FromSupervisor::Refused {
-                    key,
-                    failure: failure.clone(),
-                })?;
+                connection.put(&FromSupervisor::Refused { key, failure: failure.clone() })?;
                 self.remove(serial);
             }
             _ => {}

@@ -106,15 +106,11 @@ impl Supervisor {
                 return;
             }
             StatusKind::Session => (StartFailureKind::Other, "a session cannot be made".to_owned()),
-            StatusKind::Limit => (
-                StartFailureKind::Limit,
-                "the limits nofile, memory or nice cannot be set".to_owned(),
-            ),
+            StatusKind::Limit => {
+                (StartFailureKind::Limit, "the limits nofile, memory or nice cannot be set".to_owned())
+            }
             StatusKind::User => (StartFailureKind::User, "the user or group cannot be used".to_owned()),
-            StatusKind::Directory => (
-                StartFailureKind::Directory,
-                format!("directory {}", live.directory.display()),
-            ),
+            StatusKind::Directory => (StartFailureKind::Directory, format!("directory {}", live.directory.display())),
             StatusKind::Program => (StartFailureKind::Program, format!("program {}", live.program)),
         };
         let message = format!("{what}: {} ({:?})", status.errno.desc(), status.errno);

@@ -21,13 +21,8 @@ async fn a_run_goes_on_without_slothd() {
     world.disconnect();
     wait_until(|| !is_alive(process.pid as i32)).await;
     let known = world.connect().await;
-    let KnownState::Ended(end) = &known[0].state else {
-        panic!("{known:?}")
-    };
-    assert_eq!(
-        (&end.outcome, end.output_bytes, end.dropped_bytes),
-        (&Outcome::Exited(6), 42, 0)
-    );
+    let KnownState::Ended(end) = &known[0].state else { panic!("{known:?}") };
+    assert_eq!((&end.outcome, end.output_bytes, end.dropped_bytes), (&Outcome::Exited(6), 42, 0));
     assert_eq!(world.output(&job).0, "line 1\nline 2\nline 3\nline 4\nline 5\nline 6\n");
 }
 
@@ -41,15 +36,9 @@ async fn the_supervisor_survives_kill_of_its_starter() {
         world.socket().display(),
         world.data().display()
     );
-    let mut starter = Command::new("setsid")
-        .args(["sh", "-c", &script])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut starter = Command::new("setsid").args(["sh", "-c", &script]).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
-    BufReader::new(starter.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
+    BufReader::new(starter.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line, "ready\n");
     assert_eq!(world.connect().await, []);
     let job = shell("sleep 0.5; echo survived");
@@ -74,15 +63,11 @@ async fn the_remains_of_a_killed_supervisor_are_judged() {
         let held = shell("echo never");
         let held_process = world.prepared(&held).await;
         let file = world.data().join("pid");
-        let running = shell(&format!(
-            "setsid sh -c 'echo $$ > {f}; exec sleep 100' & sleep 100",
-            f = file.display()
-        ));
+        let running = shell(&format!("setsid sh -c 'echo $$ > {f}; exec sleep 100' & sleep 100", f = file.display()));
         let running_process = world.started(&running).await;
         let gone = shell("while test -d /proc/$PARENT; do sleep 0.01; done");
         let mut gone = gone;
-        gone.env
-            .insert("PARENT".into(), world.supervisor().unwrap().to_string());
+        gone.env.insert("PARENT".into(), world.supervisor().unwrap().to_string());
         let gone_process = world.started(&gone).await;
         wait_until(|| std::fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n'))).await;
         let background: i32 = std::fs::read_to_string(&file).unwrap().trim().parse().unwrap();
@@ -96,32 +81,17 @@ async fn the_remains_of_a_killed_supervisor_are_judged() {
         wait_until(|| !is_alive(gone_process.pid as i32)).await;
         assert_eq!(world.inspected(&ended, None).await, Finding::Ended(end));
         assert_eq!(world.inspected(&held, Some(held_process)).await, Finding::NeverStarted);
-        assert_eq!(
-            world.inspected(&shell("never asked"), None).await,
-            Finding::NeverStarted
-        );
+        assert_eq!(world.inspected(&shell("never asked"), None).await, Finding::NeverStarted);
         let finding = world.inspected(&gone, Some(gone_process)).await;
-        assert!(
-            matches!(&finding, Finding::Lost(why) if why.contains("none of its processes")),
-            "{finding:?}"
-        );
+        assert!(matches!(&finding, Finding::Lost(why) if why.contains("none of its processes")), "{finding:?}");
         assert!(is_alive(background));
         let finding = world.inspected(&running, Some(running_process.clone())).await;
-        assert!(
-            matches!(&finding, Finding::Lost(why) if why.contains("has been killed")),
-            "{finding:?}"
-        );
+        assert!(matches!(&finding, Finding::Lost(why) if why.contains("has been killed")), "{finding:?}");
         wait_until(|| !is_alive(running_process.pid as i32) && !is_alive(background)).await;
 
-        let other_boot = ProcessId {
-            boot_id: "another".into(),
-            ..running_process
-        };
+        let other_boot = ProcessId { boot_id: "another".into(), ..running_process };
         let finding = world.inspected(&shell("not on disk"), Some(other_boot)).await;
-        assert!(
-            matches!(finding, Finding::Lost(_)),
-            "a missing start proves nothing after a boot"
-        );
+        assert!(matches!(finding, Finding::Lost(_)), "a missing start proves nothing after a boot");
     }
 }
 
@@ -130,21 +100,12 @@ async fn an_attempt_that_is_known_after_all_is_not_inspected() {
     let mut world = World::new().await;
     let job = shell("sleep 100");
     let process = world.started(&job).await;
-    let traces = sloth_core::launch::Traces {
-        key: job.key,
-        output: job.output.clone(),
-        process: None,
-    };
+    let traces = sloth_core::launch::Traces { key: job.key, output: job.output.clone(), process: None };
     world.order(Order::Inspect(Box::new(traces))).await;
     assert!(matches!(world.report().await, Report::Prepared { process: p, .. } if p == process));
     assert!(matches!(world.report().await, Report::Started { .. }));
     assert!(is_alive(process.pid as i32));
-    world
-        .order(Order::Kill {
-            key: job.key,
-            grace: Duration::ZERO,
-        })
-        .await;
+    world.order(Order::Kill { key: job.key, grace: Duration::ZERO }).await;
     world.ended(job.key).await;
 }
 
@@ -172,10 +133,7 @@ async fn connections_break_all_the_time_and_each_attempt_ends_once() {
             match report {
                 Report::Ended { key, end } => record(&mut recorded, key, &end.outcome),
                 Report::Refused { key, failure } => {
-                    assert!(
-                        failure.message.contains("has run before") && recorded.contains_key(&key),
-                        "{failure:?}"
-                    );
+                    assert!(failure.message.contains("has run before") && recorded.contains_key(&key), "{failure:?}");
                 }
                 _ => {}
             }
@@ -189,12 +147,7 @@ async fn connections_break_all_the_time_and_each_attempt_ends_once() {
             }
         }
         breaks += 1;
-        assert!(
-            breaks < 500,
-            "{} of {} after {breaks} connections",
-            recorded.len(),
-            jobs.len()
-        );
+        assert!(breaks < 500, "{} of {} after {breaks} connections", recorded.len(), jobs.len());
     }
     assert_eq!(recorded, wanted);
     let text = std::fs::read_to_string(&ran).unwrap();
@@ -203,9 +156,7 @@ async fn connections_break_all_the_time_and_each_attempt_ends_once() {
 }
 
 fn record(recorded: &mut HashMap<AttemptKey, i32>, key: AttemptKey, outcome: &Outcome) {
-    let Outcome::Exited(code) = outcome else {
-        panic!("{outcome:?}")
-    };
+    let Outcome::Exited(code) = outcome else { panic!("{outcome:?}") };
     let before = recorded.insert(key, *code);
     assert!(before.is_none_or(|before| before == *code));
 }

@@ -90,11 +90,7 @@ async fn garbage_is_refused_and_hurts_nobody() {
     for bytes in garbage {
         let mut raw = Raw::connect(&world.socket());
         let _ = raw.0.write_all(&bytes);
-        assert!(
-            raw.was_refused(),
-            "{:?}",
-            String::from_utf8_lossy(&bytes[..bytes.len().min(80)])
-        );
+        assert!(raw.was_refused(), "{:?}", String::from_utf8_lossy(&bytes[..bytes.len().min(80)]));
     }
     // A message that never ends is cut off by the next connection.
     let mut unfinished = Raw::connect(&world.socket());
@@ -103,12 +99,7 @@ async fn garbage_is_refused_and_hurts_nobody() {
     assert!(unfinished.was_refused());
     assert!(matches!(known[0].state, KnownState::Running { .. }));
     assert!(is_alive(pid) && world.supervisor() == Some(pid));
-    world
-        .order(Order::Kill {
-            key: job.key,
-            grace: Duration::ZERO,
-        })
-        .await;
+    world.order(Order::Kill { key: job.key, grace: Duration::ZERO }).await;
     assert_eq!(world.ended(job.key).await.outcome, Outcome::Killed);
 }
 
@@ -126,14 +117,7 @@ async fn other_users_are_refused() {
     let script = "import socket,sys\ns=socket.socket(socket.AF_UNIX)\ns.settimeout(5)\ntry:\n  s.connect(sys.argv[1])\nexcept PermissionError: print('denied'); sys.exit()\ntry:\n  s.sendall(b'\\x17\\0\\0\\0{\"hello\":{\"version\":1}}')\n  print(len(s.recv(100)))\nexcept (ConnectionResetError, BrokenPipeError): print(0)";
     let try_it = || {
         let output = Command::new("setpriv")
-            .args([
-                "--reuid=65534",
-                "--regid=65534",
-                "--clear-groups",
-                "/usr/bin/python3",
-                "-c",
-                script,
-            ])
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3", "-c", script])
             .arg(world.socket())
             .output()
             .unwrap();

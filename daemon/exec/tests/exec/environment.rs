@@ -12,23 +12,8 @@ async fn exactly_the_variables_that_were_given_and_the_six() {
     let text = world.output_of(&job).await;
     let mut names: Vec<&str> = text.lines().map(|line| line.split('=').next().unwrap()).collect();
     names.sort_unstable();
-    assert_eq!(
-        names,
-        [
-            "HOME",
-            "LANG",
-            "LOGNAME",
-            "PATH",
-            "SHELL",
-            "SLOTH_ATTEMPT",
-            "SLOTH_RUN_ID",
-            "USER"
-        ]
-    );
-    assert!(
-        text.contains("LANG=de_DE.UTF-8\n") && text.contains("PATH=/usr/local/sbin:"),
-        "{text}"
-    );
+    assert_eq!(names, ["HOME", "LANG", "LOGNAME", "PATH", "SHELL", "SLOTH_ATTEMPT", "SLOTH_RUN_ID", "USER"]);
+    assert!(text.contains("LANG=de_DE.UTF-8\n") && text.contains("PATH=/usr/local/sbin:"), "{text}");
 }
 
 #[tokio::test]
@@ -51,10 +36,7 @@ async fn nothing_is_inherited() {
         "umask; grep -E 'Sig(Blk|Ign)' /proc/self/status | awk '{print $2}'; cat; readlink /proc/self/fd/0; ps -o pid=,pgid=,sid= -p $$ | awk '{print ($1==$2 && $2==$3)}'",
     );
     job.umask = 0o077;
-    assert_eq!(
-        world.output_of(&job).await,
-        "0077\n0000000000000000\n0000000000000000\n/dev/null\n1\n"
-    );
+    assert_eq!(world.output_of(&job).await, "0077\n0000000000000000\n0000000000000000\n/dev/null\n1\n");
 }
 
 #[tokio::test]
@@ -64,11 +46,7 @@ async fn standard_input_and_directory() {
     job.stdin = Some("line\n".repeat(50_000));
     job.cwd = Some("/usr".into());
     let text = world.output_of(&job).await;
-    assert!(
-        text.starts_with("/usr\nline\n") && text.len() == 5 + 250_000,
-        "{}",
-        text.len()
-    );
+    assert!(text.starts_with("/usr\nline\n") && text.len() == 5 + 250_000, "{}", text.len());
 }
 
 #[tokio::test]
@@ -97,7 +75,6 @@ async fn another_user() {
     // Neither its directory nor its output file are open to the job.
     let mut job = shell("cat \"$FILE\"");
     job.user = "nobody".into();
-    job.env
-        .insert("FILE".into(), world.data().join(&job.output).display().to_string());
+    job.env.insert("FILE".into(), world.data().join(&job.output).display().to_string());
     assert_eq!(world.run(&job).await.outcome, Outcome::Exited(1));
 }

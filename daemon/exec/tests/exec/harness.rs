@@ -40,12 +40,7 @@ impl World {
     pub fn idle(arguments: &[&str]) -> World {
         let directory = tempfile::Builder::new().prefix("sloth-exec-").tempdir().unwrap();
         let arguments = arguments.iter().map(|text| text.to_string()).collect();
-        World {
-            directory,
-            arguments,
-            executor: None,
-            reports: None,
-        }
+        World { directory, arguments, executor: None, reports: None }
     }
 
     pub fn data(&self) -> PathBuf {
@@ -59,12 +54,8 @@ impl World {
     /// Starts an executor in place of the one before; returns what is known.
     pub async fn connect(&mut self) -> Vec<Known> {
         self.disconnect();
-        let mut options = Options {
-            data: self.data(),
-            socket: self.socket(),
-            program: PROGRAM.into(),
-            arguments: Vec::new(),
-        };
+        let mut options =
+            Options { data: self.data(), socket: self.socket(), program: PROGRAM.into(), arguments: Vec::new() };
         options.arguments = self.arguments.iter().map(Into::into).collect();
         let (executor, reports) = ProcessExecutor::start_with(options);
         self.executor = Some(executor);
@@ -86,10 +77,7 @@ impl World {
 
     pub async fn report(&mut self) -> Report {
         let next = self.reports.as_mut().unwrap().recv();
-        tokio::time::timeout(PATIENCE, next)
-            .await
-            .expect("no report in time")
-            .expect("the executor has ended")
+        tokio::time::timeout(PATIENCE, next).await.expect("no report in time").expect("the executor has ended")
     }
 
     pub async fn no_report_for(&mut self, wait: Duration) {
@@ -144,11 +132,7 @@ impl World {
     }
 
     pub async fn inspected(&mut self, launch: &Launch, process: Option<ProcessId>) -> Finding {
-        let traces = Traces {
-            key: launch.key,
-            output: launch.output.clone(),
-            process,
-        };
+        let traces = Traces { key: launch.key, output: launch.output.clone(), process };
         self.order(Order::Inspect(Box::new(traces))).await;
         match self.report().await {
             Report::Inspected { key, finding } if key == launch.key => finding,
@@ -178,10 +162,7 @@ impl World {
                 _ => {}
             }
         }
-        (
-            String::from_utf8_lossy(&out).into_owned(),
-            String::from_utf8_lossy(&err).into_owned(),
-        )
+        (String::from_utf8_lossy(&out).into_owned(), String::from_utf8_lossy(&err).into_owned())
     }
 
     pub async fn output_of(&mut self, launch: &Launch) -> String {
@@ -236,9 +217,7 @@ pub fn launch(argv: &[&str]) -> Launch {
 fn new_run() -> RunId {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let random = u128::from(std::process::id()) << 64 | now.as_nanos() << 20 & 0xFFFF_FFFF_FFFF | u128::from(count);
     RunId::v7(Moment::from_micros(now.as_micros() as i64), random)
 }

@@ -70,10 +70,7 @@ async fn an_end_is_told_at_each_connection_until_forgotten() {
     let job = shell("echo out; echo err >&2; exit 7");
     world.started(&job).await;
     let end = world.ended(job.key).await;
-    assert_eq!(
-        (end.outcome.clone(), end.output_bytes, end.dropped_bytes),
-        (Outcome::Exited(7), 8, 0)
-    );
+    assert_eq!((end.outcome.clone(), end.output_bytes, end.dropped_bytes), (Outcome::Exited(7), 8, 0));
     assert_eq!(end.stderr_tail, "err\n");
     for _ in 0..2 {
         let known = world.connect().await;

@@ -15,11 +15,7 @@ async fn five_hundred_at_once() {
         let begin = Instant::now();
         let jobs: HashMap<_, _> = (0..500)
             .map(|number| {
-                let job = shell(&format!(
-                    "read line </dev/null; sleep 0.{}; exit {}",
-                    number % 5,
-                    number % 200
-                ));
+                let job = shell(&format!("read line </dev/null; sleep 0.{}; exit {}", number % 5, number % 200));
                 (job.key, (job, number % 200))
             })
             .collect();
@@ -51,11 +47,6 @@ async fn a_chatty_job_starves_nobody() {
         assert_eq!(world.run(&shell("echo x")).await.outcome, Outcome::Exited(0));
         assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
     }
-    world
-        .order(Order::Kill {
-            key: chatty.key,
-            grace: Duration::ZERO,
-        })
-        .await;
+    world.order(Order::Kill { key: chatty.key, grace: Duration::ZERO }).await;
     assert_eq!(world.ended(chatty.key).await.outcome, Outcome::Killed);
 }

@@ -30,13 +30,7 @@ fn is_output(frame: &Frame) -> bool {
 }
 
 fn writer(path: &Path, attempt: u32, limit: u64) -> OutputWriter {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
-        .unwrap();
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).unwrap();
     OutputWriter::new(file, attempt, limit).unwrap()
 }
 
@@ -51,11 +45,8 @@ async fn binary_output_and_both_streams_are_kept_as_they_are() {
     job.cwd = Some(world.data());
     let end = world.run(&job).await;
     let path = world.data().join(&job.output);
-    let bytes: Vec<u8> = frames(&path)
-        .iter()
-        .filter(|f| f.kind == FrameKind::Stdout)
-        .flat_map(|f| f.bytes.clone())
-        .collect();
+    let bytes: Vec<u8> =
+        frames(&path).iter().filter(|f| f.kind == FrameKind::Stdout).flat_map(|f| f.bytes.clone()).collect();
     assert_eq!(bytes, std::fs::read(world.data().join("copy.bin")).unwrap());
     assert_eq!((end.output_bytes, end.dropped_bytes), (200_000 + 3 + 33, 0));
     assert!(end.stderr_tail.starts_with("e\0\u{FFFD}"));
@@ -66,15 +57,10 @@ async fn binary_output_and_both_streams_are_kept_as_they_are() {
 
 #[tokio::test]
 async fn endless_output_is_bounded() {
-    let bytes: u64 = std::env::var("SLOTH_EXEC_OUTPUT_BYTES")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(300 << 20);
+    let bytes: u64 = std::env::var("SLOTH_EXEC_OUTPUT_BYTES").ok().and_then(|n| n.parse().ok()).unwrap_or(300 << 20);
     let mut world = World::new().await;
     let limit = 1 << 20;
-    let mut job = shell(&format!(
-        "echo begin; yes 'some line or other' | head -c {bytes}; echo; echo the end"
-    ));
+    let mut job = shell(&format!("echo begin; yes 'some line or other' | head -c {bytes}; echo; echo the end"));
     job.output_limit = limit;
     let begin = Instant::now();
     let end = world.run(&job).await;
@@ -98,11 +84,7 @@ async fn endless_output_is_bounded() {
         .collect();
     assert_eq!(missing, [end.dropped_bytes]);
     let facts = std::fs::metadata(&path).unwrap();
-    assert!(
-        facts.blocks() * 512 < 2 * limit,
-        "{} bytes on disk",
-        facts.blocks() * 512
-    );
+    assert!(facts.blocks() * 512 < 2 * limit, "{} bytes on disk", facts.blocks() * 512);
 }
 
 #[test]
@@ -112,15 +94,7 @@ fn short_lines_do_not_make_large_files() {
     let mut output = writer(&path, 1, 100_000);
     output.start(AT).unwrap();
     for number in 0..200_000_u32 {
-        output.append(
-            if number % 3 == 0 {
-                Stream::Stderr
-            } else {
-                Stream::Stdout
-            },
-            AT,
-            b"x",
-        );
+        output.append(if number % 3 == 0 { Stream::Stderr } else { Stream::Stdout }, AT, b"x");
     }
     let (total, dropped) = output.counts();
     output.finish(AT, b"{}");
@@ -136,9 +110,7 @@ fn every_limit_keeps_head_and_tail_exactly_counted() {
     for limit in [0_u64, 1, 2, 10, 100, 1000, 4096, 50_000, 300_000] {
         for chunk in [1_usize, 7, 1000, 65_536] {
             let path = directory.path().join(format!("{limit}-{chunk}"));
-            let data: Vec<u8> = (0..400_000_u32.min(chunk as u32 * 3000))
-                .map(|n| (n % 251) as u8)
-                .collect();
+            let data: Vec<u8> = (0..400_000_u32.min(chunk as u32 * 3000)).map(|n| (n % 251) as u8).collect();
             let mut output = writer(&path, 1, limit);
             output.start(AT).unwrap();
             for piece in data.chunks(chunk) {
@@ -189,14 +161,8 @@ fn a_file_cut_anywhere_gives_its_whole_frames_and_can_be_continued() {
             continue;
         };
         let found: Vec<Entry> = reader.map(Result::unwrap).collect();
-        let complete = all
-            .iter()
-            .filter(|frame| frame.offset as usize + 24 + frame.bytes.len() <= cut);
-        assert_eq!(
-            found,
-            complete.cloned().map(Entry::Frame).collect::<Vec<_>>(),
-            "cut at {cut}"
-        );
+        let complete = all.iter().filter(|frame| frame.offset as usize + 24 + frame.bytes.len() <= cut);
+        assert_eq!(found, complete.cloned().map(Entry::Frame).collect::<Vec<_>>(), "cut at {cut}");
         let mut next = writer(&torn, 2, 1 << 20);
         assert!(!next.has_started_before());
         next.start(AT).unwrap();
@@ -211,10 +177,7 @@ fn a_file_cut_anywhere_gives_its_whole_frames_and_can_be_continued() {
         bytes[at] ^= 0x20;
         let damaged = directory.path().join("damaged");
         std::fs::write(&damaged, bytes).unwrap();
-        let before = all
-            .iter()
-            .filter(|frame| frame.offset as usize + 24 + frame.bytes.len() <= at)
-            .count();
+        let before = all.iter().filter(|frame| frame.offset as usize + 24 + frame.bytes.len() <= at).count();
         assert_eq!(entries(&damaged).len(), before, "byte {at}");
     }
 }
@@ -234,11 +197,7 @@ fn attempts_share_the_limit() {
         sum += output.counts().0;
         output.finish(AT, b"{}");
     }
-    let kept: Vec<u8> = frames(&path)
-        .into_iter()
-        .filter(is_output)
-        .flat_map(|frame| frame.bytes)
-        .collect();
+    let kept: Vec<u8> = frames(&path).into_iter().filter(is_output).flat_map(|frame| frame.bytes).collect();
     let gap = OutputReader::open(&path).unwrap().gap().unwrap();
     assert_eq!(kept.len() as u64 + gap.dropped_bytes, sum);
     assert!(kept.len() <= 100_000 && kept.starts_with(&[b'1'; 50_000]) && kept.ends_with(&[b'4'; 40_000]));
@@ -279,10 +238,7 @@ async fn a_follower_sees_everything_or_is_told_what_it_missed() {
         tokio::time::sleep(Duration::from_millis(3)).await;
     };
     let end = world.ended(job.key).await;
-    println!(
-        "{} bytes: {seen} seen, {missed} told as missing, {} dropped",
-        end.output_bytes, end.dropped_bytes
-    );
+    println!("{} bytes: {seen} seen, {missed} told as missing, {} dropped", end.output_bytes, end.dropped_bytes);
     assert!(ended && seen + missed >= end.output_bytes && seen >= end.output_bytes - end.dropped_bytes);
 }
 
@@ -301,24 +257,14 @@ async fn a_full_disk_does_not_kill_the_job() {
     job.env.insert("FILLER".into(), filler.display().to_string());
     let end = world.run(&job).await;
     assert_eq!(end.outcome, Outcome::Exited(3));
-    assert_eq!(
-        (end.output_bytes, end.stderr_tail.as_str()),
-        (3_000_000 + 5 + 6, "full\n")
-    );
+    assert_eq!((end.output_bytes, end.stderr_tail.as_str()), (3_000_000 + 5 + 6, "full\n"));
     let path = seen.join(&job.output);
-    let kept: u64 = frames(&path)
-        .iter()
-        .filter(|f| is_output(f))
-        .map(|f| f.bytes.len() as u64)
-        .sum();
+    let kept: u64 = frames(&path).iter().filter(|f| is_output(f)).map(|f| f.bytes.len() as u64).sum();
     assert_eq!(kept + end.dropped_bytes, end.output_bytes);
     assert!(end.dropped_bytes > 2_000_000);
     let all = frames(&path);
     let note = all.iter().find(|frame| frame.kind == FrameKind::Note).expect("a note");
-    assert!(
-        String::from_utf8_lossy(&note.bytes).contains("No space left"),
-        "{note:?}"
-    );
+    assert!(String::from_utf8_lossy(&note.bytes).contains("No space left"), "{note:?}");
     assert_eq!(all[all.len() - 2].bytes, b"after\n");
     assert_eq!(all.last().unwrap().kind, FrameKind::End);
 
@@ -367,21 +313,13 @@ async fn a_file_system_without_holes_gets_a_tail_from_memory() {
         }
     }
     assert_eq!(end.output_bytes, 5_000_015);
-    assert_eq!(
-        (kept.len() as u64 + end.dropped_bytes, missing),
-        (end.output_bytes, vec![end.dropped_bytes])
-    );
+    assert_eq!((kept.len() as u64 + end.dropped_bytes, missing), (end.output_bytes, vec![end.dropped_bytes]));
     assert!(kept.len() > 700_000 && kept.starts_with(b"begin\n") && kept.ends_with(b"\nthe end\n"));
 }
 
 /// Starts a supervisor that alone sees another file system at its data directory; returns how we see it, through its root.
 fn own_file_system(world: &World, mount: &str) -> Option<std::path::PathBuf> {
-    if !is_root()
-        || !Command::new("unshare")
-            .args(["-m", "true"])
-            .status()
-            .is_ok_and(|status| status.success())
-    {
+    if !is_root() || !Command::new("unshare").args(["-m", "true"]).status().is_ok_and(|status| status.success()) {
         println!("SKIPPED: an own file system needs root and unshare");
         return None;
     }
@@ -393,12 +331,6 @@ fn own_file_system(world: &World, mount: &str) -> Option<std::path::PathBuf> {
         world.socket().display(),
         d = data.display()
     );
-    assert!(
-        Command::new("unshare")
-            .args(["-m", "sh", "-c", &script])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("unshare").args(["-m", "sh", "-c", &script]).status().unwrap().success());
     Some(format!("/proc/{}/root{}", world.supervisor().unwrap(), data.display()).into())
 }

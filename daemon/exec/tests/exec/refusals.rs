@@ -16,11 +16,7 @@ async fn not_started(world: &mut World, argv: &[&str]) -> StartFailure {
 fn check(failure: &StartFailure, kind: Kind, words: &[&str]) {
     assert_eq!(failure.kind, kind, "{failure:?}");
     for word in words {
-        assert!(
-            failure.message.contains(word),
-            "{word:?} is not in {:?}",
-            failure.message
-        );
+        assert!(failure.message.contains(word), "{word:?} is not in {:?}", failure.message);
     }
 }
 
@@ -35,11 +31,7 @@ async fn users_groups_and_directories() {
     check(&world.refused(&job).await, Kind::User, &["no-such-group"]);
     let mut job = shell("true");
     job.cwd = Some("/no/such/directory".into());
-    check(
-        &world.refused(&job).await,
-        Kind::Directory,
-        &["/no/such/directory", "ENOENT"],
-    );
+    check(&world.refused(&job).await, Kind::Directory, &["/no/such/directory", "ENOENT"]);
     let mut job = shell("true");
     job.cwd = Some("/etc/passwd".into());
     check(&world.refused(&job).await, Kind::Directory, &["/etc/passwd", "ENOTDIR"]);
@@ -52,46 +44,20 @@ async fn users_groups_and_directories() {
 #[tokio::test]
 async fn programs() {
     let mut world = World::new().await;
-    check(
-        &not_started(&mut world, &["/no/such/program"]).await,
-        Kind::Program,
-        &["/no/such/program", "ENOENT"],
-    );
-    check(
-        &not_started(&mut world, &["no-such-program"]).await,
-        Kind::Program,
-        &["no-such-program", "ENOENT"],
-    );
+    check(&not_started(&mut world, &["/no/such/program"]).await, Kind::Program, &["/no/such/program", "ENOENT"]);
+    check(&not_started(&mut world, &["no-such-program"]).await, Kind::Program, &["no-such-program", "ENOENT"]);
     check(&not_started(&mut world, &["/etc"]).await, Kind::Program, &["EACCES"]);
     let file = world.data().join("file");
     std::fs::write(&file, "no program at all").unwrap();
-    check(
-        &not_started(&mut world, &[file.to_str().unwrap()]).await,
-        Kind::Program,
-        &["EACCES"],
-    );
+    check(&not_started(&mut world, &[file.to_str().unwrap()]).await, Kind::Program, &["EACCES"]);
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
-    check(
-        &not_started(&mut world, &[file.to_str().unwrap()]).await,
-        Kind::Program,
-        &["ENOEXEC"],
-    );
+    check(&not_started(&mut world, &[file.to_str().unwrap()]).await, Kind::Program, &["ENOEXEC"]);
     let long = "x".repeat(200_000);
-    check(
-        &not_started(&mut world, &["/bin/true", &long]).await,
-        Kind::Program,
-        &["E2BIG"],
-    );
-    let many: Vec<&str> = std::iter::once("/bin/true")
-        .chain(std::iter::repeat_n(&long[..1000], 3000))
-        .collect();
+    check(&not_started(&mut world, &["/bin/true", &long]).await, Kind::Program, &["E2BIG"]);
+    let many: Vec<&str> = std::iter::once("/bin/true").chain(std::iter::repeat_n(&long[..1000], 3000)).collect();
     check(&not_started(&mut world, &many).await, Kind::Program, &["E2BIG"]);
     check(&world.refused(&launch(&[""])).await, Kind::Program, &["name"]);
-    check(
-        &world.refused(&launch(&["/bin/echo", "a\0b"])).await,
-        Kind::Other,
-        &["zero byte"],
-    );
+    check(&world.refused(&launch(&["/bin/echo", "a\0b"])).await, Kind::Other, &["zero byte"]);
 }
 
 #[tokio::test]
@@ -130,17 +96,7 @@ async fn output_files_stay_where_they_belong() {
     symlink(&target, runs.join("file")).unwrap();
     std::fs::hard_link(&target, runs.join("hard")).unwrap();
     nix::unistd::mkfifo(&runs.join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-    for path in [
-        "/tmp/x",
-        "../x",
-        "runs/../../x",
-        "runs/link/x",
-        "runs/file",
-        "runs/hard",
-        "runs/fifo",
-        "runs",
-        "",
-    ] {
+    for path in ["/tmp/x", "../x", "runs/../../x", "runs/link/x", "runs/file", "runs/hard", "runs/fifo", "runs", ""] {
         let mut job = shell("echo overwritten");
         job.output = path.into();
         check(&world.refused(&job).await, Kind::Output, &["output file"]);

@@ -35,11 +35,7 @@ async fn a_time_limit_ends_daemons_too() {
         let end = world.ended(job.key).await;
         assert_eq!(end.outcome, Outcome::TimedOut, "{arguments:?}");
         assert!(!is_alive(pid), "{arguments:?}: the daemon still lives");
-        assert!(
-            begin.elapsed() < Duration::from_secs(3),
-            "{arguments:?}: {:?}",
-            begin.elapsed()
-        );
+        assert!(begin.elapsed() < Duration::from_secs(3), "{arguments:?}: {:?}", begin.elapsed());
     }
 }
 
@@ -48,11 +44,7 @@ async fn what_the_main_process_leaves_behind_is_ended() {
     for arguments in BOTH {
         let mut world = World::with(arguments).await;
         let file = world.data().join("pid");
-        let job = shell(&format!(
-            "{}; while ! test -e {}; do sleep 0.01; done; exit 4",
-            daemon(&file),
-            file.display()
-        ));
+        let job = shell(&format!("{}; while ! test -e {}; do sleep 0.01; done; exit 4", daemon(&file), file.display()));
         let end = world.run(&job).await;
         assert_eq!(end.outcome, Outcome::Exited(4), "{arguments:?}");
         assert!(!is_alive(pid_in(&file).await), "{arguments:?}");
@@ -90,10 +82,7 @@ async fn term_comes_first_and_kill_after_the_grace() {
         let begin = Instant::now();
         assert_eq!(world.run(&deaf).await.outcome, Outcome::TimedOut);
         let took = begin.elapsed();
-        assert!(
-            took >= Duration::from_millis(390) && took < Duration::from_secs(3),
-            "{arguments:?}: {took:?}"
-        );
+        assert!(took >= Duration::from_millis(390) && took < Duration::from_secs(3), "{arguments:?}: {took:?}");
     }
 }
 
@@ -105,11 +94,7 @@ async fn a_kill_with_and_without_grace() {
             let job = shell("trap '' TERM; sleep 100 & wait; sleep 100");
             world.started(&job).await;
             world.order(Order::Kill { key: job.key, grace }).await;
-            assert_eq!(
-                world.ended(job.key).await.outcome,
-                Outcome::Killed,
-                "{arguments:?} {grace:?}"
-            );
+            assert_eq!(world.ended(job.key).await.outcome, Outcome::Killed, "{arguments:?} {grace:?}");
         }
     }
 }
@@ -119,12 +104,7 @@ async fn a_stopped_job_can_be_killed() {
     let mut world = World::with(&["--no-cgroup"]).await;
     let job = shell("kill -STOP $$");
     world.started(&job).await;
-    world
-        .order(Order::Kill {
-            key: job.key,
-            grace: Duration::from_secs(5),
-        })
-        .await;
+    world.order(Order::Kill { key: job.key, grace: Duration::from_secs(5) }).await;
     assert_eq!(world.ended(job.key).await.outcome, Outcome::Killed);
 }
 
@@ -139,12 +119,7 @@ async fn a_fork_bomb_dies() {
         world.started(&bomb).await;
         tokio::time::sleep(Duration::from_millis(400)).await;
         let begin = Instant::now();
-        world
-            .order(Order::Kill {
-                key: bomb.key,
-                grace: Duration::ZERO,
-            })
-            .await;
+        world.order(Order::Kill { key: bomb.key, grace: Duration::ZERO }).await;
         assert_eq!(world.ended(bomb.key).await.outcome, Outcome::Killed);
         println!("{arguments:?}: the bomb was dead after {:?}", begin.elapsed());
         let mark = format!("SLOTH_RUN_ID={}", bomb.key.run);

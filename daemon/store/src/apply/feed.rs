@@ -187,11 +187,7 @@ fn payload(data: &[(&'static str, Value)]) -> String {
 }
 
 fn object(data: &[(&'static str, Value)]) -> Json {
-    Json::Object(
-        data.iter()
-            .map(|(name, value)| ((*name).into(), json_value(value)))
-            .collect(),
-    )
+    Json::Object(data.iter().map(|(name, value)| ((*name).into(), json_value(value))).collect())
 }
 
 fn json_value(value: &Value) -> Json {
@@ -208,8 +204,5 @@ fn json_value(value: &Value) -> Json {
 pub(crate) fn last_audit_before(conn: &rusqlite::Connection, at: i64) -> Result<Option<(i64, String)>, StoreError> {
     let sql = "SELECT seq, hash FROM audit
                WHERE seq < COALESCE((SELECT min(seq) FROM audit WHERE at >= ?1), 9223372036854775807) ORDER BY seq DESC LIMIT 1";
-    Ok(conn
-        .prepare_cached(sql)?
-        .query_row([at], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?)
+    Ok(conn.prepare_cached(sql)?.query_row([at], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }

@@ -37,11 +37,7 @@ impl Apply<'_> {
             Record::Reread => self.reread(),
             Record::Decided(o, decision) => self.decided(o, decision),
             Record::Folded(fold) => self.folded(fold),
-            Record::Marked {
-                schedule,
-                mark,
-                next_due,
-            } => self.marked(*schedule, *mark, *next_due),
+            Record::Marked { schedule, mark, next_due } => self.marked(*schedule, *mark, *next_due),
             Record::ScheduleCreated(s) => self.schedule_created(s),
             Record::ScheduleChanged(s) => self.schedule_changed(s),
             Record::ScheduleDeleted { schedule, at, epoch } => self.schedule_deleted(*schedule, *at, *epoch),
@@ -68,11 +64,7 @@ impl Apply<'_> {
              ON CONFLICT DO NOTHING",
             params![e.epoch, e.before.micros(), e.after.micros(), e.shift_us, e.cause],
         )?;
-        if n == 0 {
-            Err(StoreError::conflict(format!("clock epoch {} exists", e.epoch)))
-        } else {
-            Ok(())
-        }
+        if n == 0 { Err(StoreError::conflict(format!("clock epoch {} exists", e.epoch))) } else { Ok(()) }
     }
 
     pub(crate) fn meta(&self, key: &str, value: Option<&str>) -> Result<(), StoreError> {

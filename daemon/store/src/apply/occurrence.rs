@@ -55,11 +55,7 @@ impl Apply<'_> {
         let (word, detail, run, trigger) = match decision {
             Decision::Run { run, trigger } => ("run", None, Some(*run), Some(words::trigger(*trigger))),
             Decision::Skipped(skip) => {
-                let by = if let Skip::Overlap { by } = skip {
-                    Some(*by)
-                } else {
-                    None
-                };
+                let by = if let Skip::Overlap { by } = skip { Some(*by) } else { None };
                 ("skipped", Some(words::skip(skip)), by, None)
             }
             Decision::Coalesced { run } => ("coalesced", None, Some(*run), None),

@@ -192,11 +192,7 @@ impl Apply<'_> {
                 ],
             )
             .map_err(|e| of_run(e, key))?;
-        if n == 0 {
-            Err(StoreError::conflict(format!("attempt {key} has ended otherwise")))
-        } else {
-            Ok(())
-        }
+        if n == 0 { Err(StoreError::conflict(format!("attempt {key} has ended otherwise"))) } else { Ok(()) }
     }
 }
 

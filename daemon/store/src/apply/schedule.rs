@@ -39,10 +39,7 @@ impl Apply<'_> {
             .optional()?
             .ok_or_else(|| StoreError::not_found(format!("schedule {} ({})", s.name, s.id)))?;
         if s.revision.checked_sub(1) != Some(stored) {
-            let text = format!(
-                "schedule {} is at revision {stored}, revision {} cannot follow it",
-                s.name, s.revision
-            );
+            let text = format!("schedule {} is at revision {stored}, revision {} cannot follow it", s.name, s.revision);
             return Err(StoreError::conflict(text));
         }
         self.execute(
@@ -97,11 +94,7 @@ impl Apply<'_> {
             "UPDATE schedules SET mark = ?2, next_due = ?3 WHERE id = ?1",
             params![Key::new(schedule.uuid()), mark.micros(), next.map(Moment::micros)],
         )?;
-        if n == 0 {
-            Err(StoreError::not_found(format!("schedule {schedule}")))
-        } else {
-            Ok(())
-        }
+        if n == 0 { Err(StoreError::not_found(format!("schedule {schedule}"))) } else { Ok(()) }
     }
 
     /// The clock was set. A schedule without a next instant has nothing to find there.
@@ -142,11 +135,7 @@ impl Apply<'_> {
                 s.fired_boot
             ],
         )?;
-        if n == 0 {
-            Err(StoreError::not_found(format!("schedule {schedule}")))
-        } else {
-            Ok(())
-        }
+        if n == 0 { Err(StoreError::not_found(format!("schedule {schedule}"))) } else { Ok(()) }
     }
 
     fn open_trigger(&self, s: &Schedule) -> Result<(), StoreError> {

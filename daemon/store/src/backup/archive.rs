@@ -44,11 +44,7 @@ pub(super) fn pack(info: &BackupInfo, database: &Path, files: &[(PathBuf, String
     let written = write(info, &temporary, database, files);
     let moved = written.and_then(|size| {
         fs::rename(&temporary, path)?;
-        sync_dir(
-            path.parent()
-                .filter(|p| !p.as_os_str().is_empty())
-                .unwrap_or(Path::new(".")),
-        )?;
+        sync_dir(path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
         Ok(size)
     });
     moved.map_err(|error| {
@@ -59,12 +55,7 @@ pub(super) fn pack(info: &BackupInfo, database: &Path, files: &[(PathBuf, String
 }
 
 fn write(info: &BackupInfo, to: &Path, database: &Path, files: &[(PathBuf, String)]) -> io::Result<u64> {
-    let file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(to)?;
+    let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(to)?;
     let mut zstd = zstd::Encoder::new(BufWriter::new(file), LEVEL)?;
     zstd.include_checksum(true)?;
     let mut tar = tar::Builder::new(zstd);
@@ -75,11 +66,7 @@ fn write(info: &BackupInfo, to: &Path, database: &Path, files: &[(PathBuf, Strin
         append_all(&mut tar, &mut manifest, path, name)?;
     }
     append_json(&mut tar, MANIFEST, &serde_json::to_vec_pretty(&manifest)?)?;
-    let file = tar
-        .into_inner()?
-        .finish()?
-        .into_inner()
-        .map_err(io::IntoInnerError::into_error)?;
+    let file = tar.into_inner()?.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.sync_all()?;
     Ok(file.metadata()?.len())
 }
@@ -117,14 +104,8 @@ fn append(tar: &mut tar::Builder<impl Write>, manifest: &mut Manifest, path: &Pa
     let mut header = tar::Header::new_gnu();
     header.set_metadata_in_mode(&meta, tar::HeaderMode::Complete);
     header.set_size(meta.len());
-    let content = BufReader::with_capacity(1 << 16, file)
-        .chain(io::repeat(0))
-        .take(meta.len());
-    let mut content = Hashing {
-        inner: content,
-        hash: Sha256::new(),
-        bytes: 0,
-    };
+    let content = BufReader::with_capacity(1 << 16, file).chain(io::repeat(0)).take(meta.len());
+    let mut content = Hashing { inner: content, hash: Sha256::new(), bytes: 0 };
     tar.append_data(&mut header, name, &mut content)?;
     manifest.insert(name.to_owned(), content.sum());
     Ok(())
@@ -178,11 +159,7 @@ fn try_unpack(path: &Path, mut place: impl FnMut(&str) -> Option<PathBuf>) -> io
         if !entry.header().entry_type().is_file() {
             return Err(invalid(&format!("{name} is not a file")));
         }
-        let mut content = Hashing {
-            inner: entry,
-            hash: Sha256::new(),
-            bytes: 0,
-        };
+        let mut content = Hashing { inner: entry, hash: Sha256::new(), bytes: 0 };
         match place(&name) {
             Some(to) => write_file(&mut content, &to)?,
             None => io::copy(&mut content, &mut io::sink()).map(|_| ())?,
@@ -198,21 +175,14 @@ fn try_unpack(path: &Path, mut place: impl FnMut(&str) -> Option<PathBuf>) -> io
     if found.len() != manifest.len() || !manifest.contains_key(DATABASE) {
         return Err(invalid("the manifest does not fit its files"));
     }
-    Ok(Sums {
-        files: found.len(),
-        bytes: found.values().map(|sum| sum.bytes).sum(),
-    })
+    Ok(Sums { files: found.len(), bytes: found.values().map(|sum| sum.bytes).sum() })
 }
 
 fn write_file(content: &mut impl Read, to: &Path) -> io::Result<()> {
     if let Some(parent) = to.parent() {
         fs::create_dir_all(parent)?;
     }
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(to)?;
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
     io::copy(content, &mut file)?;
     file.sync_all()
 }
@@ -250,10 +220,7 @@ struct Hashing<R> {
 
 impl<R> Hashing<R> {
     fn sum(self) -> Sum {
-        Sum {
-            sha256: hex(&self.hash.finalize()),
-            bytes: self.bytes,
-        }
+        Sum { sha256: hex(&self.hash.finalize()), bytes: self.bytes }
     }
 }
 

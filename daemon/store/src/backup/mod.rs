@@ -161,15 +161,8 @@ impl Backups {
         drop(scratch);
         // A backup on a read-only medium is as good.
         let _ = fs::write(verified_mark(&info.path), now.micros().to_string());
-        let info = BackupInfo {
-            verified_us: Some(now.micros()),
-            ..info
-        };
-        Ok(Verified {
-            info,
-            files: sums.files,
-            bytes: sums.bytes,
-        })
+        let info = BackupInfo { verified_us: Some(now.micros()), ..info };
+        Ok(Verified { info, files: sums.files, bytes: sums.bytes })
     }
 
     /// Removes one, by id.
@@ -202,17 +195,13 @@ impl Backups {
     /// Id of the newest one that can be restored.
     pub fn newest_good(&self) -> Option<String> {
         let mut tried = self.list().into_iter().take(TRIED_MAX);
-        tried
-            .find(|info| self.verify(&info.id, Moment::from_micros(info.created_us)).is_ok())
-            .map(|info| info.id)
+        tried.find(|info| self.verify(&info.id, Moment::from_micros(info.created_us)).is_ok()).map(|info| info.id)
     }
 
     fn info(&self, path: &Path) -> Result<BackupInfo, StoreError> {
         let mut info = archive::read_info(path)?;
         info.size_bytes = fs::metadata(path).map_err(|e| io("read", path, &e))?.len();
-        info.verified_us = fs::read_to_string(verified_mark(path))
-            .ok()
-            .and_then(|text| text.trim().parse().ok());
+        info.verified_us = fs::read_to_string(verified_mark(path)).ok().and_then(|text| text.trim().parse().ok());
         info.path = path.to_owned();
         Ok(info)
     }
@@ -267,9 +256,7 @@ fn copy_database(conn: &Connection, to: &Path) -> Result<(), StoreError> {
     copy.execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF;")?;
     let done = Backup::new(conn, &mut copy)?.step(-1)?;
     if done != StepResult::Done {
-        return Err(StoreError::StorageUnavailable(format!(
-            "the database cannot be copied: {done:?}"
-        )));
+        return Err(StoreError::StorageUnavailable(format!("the database cannot be copied: {done:?}")));
     }
     copy.close().map_err(|(_, e)| StoreError::from(e))
 }
@@ -289,11 +276,7 @@ pub(crate) fn check_database(path: &Path) -> Result<(), StoreError> {
     }
     let problems = check::lines(&conn, "PRAGMA integrity_check(100)")?;
     conn.close().map_err(|(_, e)| StoreError::from(e))?;
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(StoreError::Corrupt(problems.join("; ")))
-    }
+    if problems.is_empty() { Ok(()) } else { Err(StoreError::Corrupt(problems.join("; "))) }
 }
 
 impl Backups {

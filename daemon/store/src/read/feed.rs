@@ -136,11 +136,7 @@ impl Store {
 
     /// Sequence number of the oldest event that is still stored; a stream that asks for an older one has a gap.
     pub fn first_event_seq(&self) -> Result<Option<i64>, StoreError> {
-        self.read(|conn| {
-            first(conn, "SELECT seq FROM events ORDER BY seq LIMIT 1", [], |row| {
-                Ok(row.get(0)?)
-            })
-        })
+        self.read(|conn| first(conn, "SELECT seq FROM events ORDER BY seq LIMIT 1", [], |row| Ok(row.get(0)?)))
     }
 
     /// One page of the audit trail.
@@ -180,12 +176,7 @@ impl Store {
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 let row = audit(row)?;
-                let broken = |why: &str| {
-                    Ok(Err(AuditBroken {
-                        seq: row.seq,
-                        why: why.into(),
-                    }))
-                };
+                let broken = |why: &str| Ok(Err(AuditBroken { seq: row.seq, why: why.into() }));
                 match &before {
                     Some((seq, _)) if row.seq != seq + 1 => return broken("an entry before it is missing"),
                     Some((_, hash)) if row.prev_hash != *hash => return broken("it does not follow the entry before"),
@@ -241,11 +232,8 @@ pub(super) fn list_sql(after: i64, filter: &EventFilter, limit: u32) -> (String,
     }
     if let Some(least) = filter.severity {
         let all = [Severity::Info, Severity::Warning, Severity::Error, Severity::Critical];
-        let words: Vec<_> = all
-            .into_iter()
-            .filter(|s| *s >= least)
-            .map(|s| format!("'{}'", words::severity(s)))
-            .collect();
+        let words: Vec<_> =
+            all.into_iter().filter(|s| *s >= least).map(|s| format!("'{}'", words::severity(s))).collect();
         conditions.fixed(format!("severity IN ({})", words.join(", ")));
     }
     if let Some(since) = filter.since {
@@ -254,19 +242,11 @@ pub(super) fn list_sql(after: i64, filter: &EventFilter, limit: u32) -> (String,
     if let Some(until) = filter.until {
         conditions.add("timestamp < ?", until.millis());
     }
-    (
-        conditions.sql(SELECT, if filter.newest_first { "seq DESC" } else { "seq" }, limit),
-        conditions.values,
-    )
+    (conditions.sql(SELECT, if filter.newest_first { "seq DESC" } else { "seq" }, limit), conditions.values)
 }
 
 fn last_seq(conn: &Connection) -> Result<i64, StoreError> {
-    Ok(
-        first(conn, "SELECT seq FROM events ORDER BY seq DESC LIMIT 1", [], |row| {
-            Ok(row.get(0)?)
-        })?
-        .unwrap_or(0),
-    )
+    Ok(first(conn, "SELECT seq FROM events ORDER BY seq DESC LIMIT 1", [], |row| Ok(row.get(0)?))?.unwrap_or(0))
 }
 
 /// Only `*` is special.

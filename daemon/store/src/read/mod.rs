@@ -76,9 +76,7 @@ fn word_opt<T>(row: &Row<'_>, column: usize, read: fn(&str) -> Option<T>) -> Res
     let Some(text) = value.as_str_or_null().map_err(|e| StoreError::unreadable("a row", e))? else {
         return Ok(None);
     };
-    read(text)
-        .map(Some)
-        .ok_or_else(|| StoreError::unreadable("a row", format!("unknown word {text:?}")))
+    read(text).map(Some).ok_or_else(|| StoreError::unreadable("a row", format!("unknown word {text:?}")))
 }
 
 /// A query under construction: conditions and their values. Texts are constants of this crate; values are always bound.
@@ -109,15 +107,8 @@ impl Conditions {
 
     /// `SELECT … WHERE … ORDER BY … LIMIT …`.
     fn sql(&self, select: &str, order: &str, limit: u32) -> String {
-        let all = if self.texts.is_empty() {
-            "1".to_owned()
-        } else {
-            self.texts.join(" AND ")
-        };
-        format!(
-            "{select} WHERE {all} ORDER BY {order} LIMIT {}",
-            limit.clamp(1, LIST_MAX)
-        )
+        let all = if self.texts.is_empty() { "1".to_owned() } else { self.texts.join(" AND ") };
+        format!("{select} WHERE {all} ORDER BY {order} LIMIT {}", limit.clamp(1, LIST_MAX))
     }
 }
 

@@ -62,16 +62,10 @@ pub struct Summary {
 impl Store {
     /// Claims without a decision, of all schedules, in the order of their instants.
     pub fn planned_occurrences(&self, limit: u32, after: Option<PlannedKey>) -> Result<Vec<Occurrence>, StoreError> {
-        let (due, id, epoch) = after.map_or((i64::MIN, String::new(), 0), |o| {
-            (o.due_at.micros(), o.schedule.to_string(), o.epoch)
-        });
+        let (due, id, epoch) =
+            after.map_or((i64::MIN, String::new(), 0), |o| (o.due_at.micros(), o.schedule.to_string(), o.epoch));
         self.read(|conn| {
-            rows(
-                conn,
-                &format!("{SELECT} {PLANNED}"),
-                params![due, id, epoch, limit],
-                |row| Ok(identity(row)?),
-            )
+            rows(conn, &format!("{SELECT} {PLANNED}"), params![due, id, epoch, limit], |row| Ok(identity(row)?))
         })
     }
 
@@ -79,12 +73,7 @@ impl Store {
     pub fn occurrence(&self, o: &Occurrence) -> Result<Option<OccurrenceRow>, StoreError> {
         let sql = format!("{SELECT} WHERE schedule_id = ?1 AND due_at = ?2 AND clock_epoch = ?3");
         self.read(|conn| {
-            first(
-                conn,
-                &sql,
-                params![Key::new(o.schedule.uuid()), o.due_at.micros(), o.epoch],
-                occurrence_row,
-            )
+            first(conn, &sql, params![Key::new(o.schedule.uuid()), o.due_at.micros(), o.epoch], occurrence_row)
         })
     }
 
@@ -107,10 +96,7 @@ impl Store {
             first(conn, sql, [Key::new(schedule.uuid())], |row| {
                 let count = |column| Ok::<_, StoreError>(row.get::<_, i64>(column)?.unsigned_abs());
                 let words = ["paused", "overlap", "deadline", "catch_up", "quiesced", "limit"];
-                let skipped_by = words
-                    .into_iter()
-                    .zip(5..)
-                    .map(|(word, column)| Ok((word, count(column)?)));
+                let skipped_by = words.into_iter().zip(5..).map(|(word, column)| Ok((word, count(column)?)));
                 Ok(Summary {
                     first_due: moment(row, 0)?,
                     last_due: moment(row, 1)?,
@@ -158,29 +144,18 @@ pub(super) fn list_sql(schedule: ScheduleId, filter: &OccurrenceFilter, limit: u
         let sign = if filter.newest_first { '<' } else { '>' };
         conditions.add_pair("due_at, clock_epoch", sign, due_at.micros(), i64::from(epoch));
     }
-    let order = if filter.newest_first {
-        "due_at DESC, clock_epoch DESC"
-    } else {
-        "due_at, clock_epoch"
-    };
+    let order = if filter.newest_first { "due_at DESC, clock_epoch DESC" } else { "due_at, clock_epoch" };
     (conditions.sql(SELECT, order, limit), conditions.values)
 }
 
 fn identity(row: &Row<'_>) -> rusqlite::Result<Occurrence> {
-    Ok(Occurrence {
-        schedule: parsed(row, 0)?,
-        due_at: moment(row, 1)?,
-        epoch: row.get(2)?,
-    })
+    Ok(Occurrence { schedule: parsed(row, 0)?, due_at: moment(row, 1)?, epoch: row.get(2)? })
 }
 
 fn occurrence_row(row: &Row<'_>) -> Result<OccurrenceRow, StoreError> {
     let occurrence = identity(row)?;
     let bad = |why: &str| {
-        StoreError::unreadable(
-            format!("instant {} of schedule {}", occurrence.due_at, occurrence.schedule),
-            why,
-        )
+        StoreError::unreadable(format!("instant {} of schedule {}", occurrence.due_at, occurrence.schedule), why)
     };
     let run: Option<RunId> = parsed_opt(row, 5)?;
     let with_run = || run.ok_or_else(|| bad("it names no run"));
@@ -206,9 +181,5 @@ fn occurrence_row(row: &Row<'_>) -> Result<OccurrenceRow, StoreError> {
         }
         other => return Err(bad(&format!("unknown decision {other:?}"))),
     };
-    Ok(OccurrenceRow {
-        occurrence,
-        decision,
-        decided_at: moment_opt(row, 7)?,
-    })
+    Ok(OccurrenceRow { occurrence, decision, decided_at: moment_opt(row, 7)? })
 }

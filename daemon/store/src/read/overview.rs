@@ -21,9 +21,7 @@ impl Store {
                    GROUP BY schedule_id";
         let of = of.map(|id| id.to_string());
         self.read(|conn| {
-            let counts = rows(conn, all, params![of], |row| {
-                Ok((parsed(row, 0)?, (row.get(1)?, row.get(2)?)))
-            })?;
+            let counts = rows(conn, all, params![of], |row| Ok((parsed(row, 0)?, (row.get(1)?, row.get(2)?))))?;
             Ok(counts.into_iter().collect())
         })
     }
@@ -52,19 +50,14 @@ impl Store {
                    WHERE r.schedule_id = ?1 AND r.due_at > ?2 AND r.due_at <= ?3
                      AND (o.run_id IS NOT r.id OR o.decision IS NOT 'run') LIMIT 1000";
         self.read(|conn| {
-            rows(
-                conn,
-                sql,
-                params![Key::new(schedule.uuid()), since.micros(), until.micros()],
-                |row| {
-                    let (due, run): (i64, String) = (row.get(0)?, row.get(1)?);
-                    let message = match row.get::<_, Option<String>>(2)? {
-                        None => format!("run {run} has no row in the ledger"),
-                        Some(other) => format!("run {run} was made, but the ledger says run {other}"),
-                    };
-                    Ok((Moment::from_micros(due), message))
-                },
-            )
+            rows(conn, sql, params![Key::new(schedule.uuid()), since.micros(), until.micros()], |row| {
+                let (due, run): (i64, String) = (row.get(0)?, row.get(1)?);
+                let message = match row.get::<_, Option<String>>(2)? {
+                    None => format!("run {run} has no row in the ledger"),
+                    Some(other) => format!("run {run} was made, but the ledger says run {other}"),
+                };
+                Ok((Moment::from_micros(due), message))
+            })
         })
     }
 
@@ -75,11 +68,7 @@ impl Store {
                 .conn
                 .prepare_cached("DELETE FROM runs WHERE id = ?1 AND status NOT IN ('queued', 'starting', 'running')")?
                 .execute([Key::new(run.uuid())])?;
-            if n == 1 {
-                Ok(())
-            } else {
-                Err(StoreError::not_found(format!("run {run} that has ended")))
-            }
+            if n == 1 { Ok(()) } else { Err(StoreError::not_found(format!("run {run} that has ended"))) }
         })
     }
 }

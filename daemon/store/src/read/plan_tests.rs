@@ -10,9 +10,7 @@ use crate::{OpenOptions, Store};
 /// The plan, one step per line, and that nothing is sorted.
 fn plan(sql: &str, values: Vec<Value>) -> String {
     let dir = tempfile::tempdir().expect("a directory");
-    let store = Store::open(&dir.path().join("stacks.db"), OpenOptions::default())
-        .expect("opens")
-        .0;
+    let store = Store::open(&dir.path().join("stacks.db"), OpenOptions::default()).expect("opens").0;
     let steps: Vec<String> = store
         .read(|conn| {
             let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
@@ -50,52 +48,22 @@ fn schedules_are_found_by_index() {
         schedule_sql(schedules::DUE),
         "SEARCH schedules USING INDEX schedules_due ((next_due,id)>(?,?) AND next_due<?)",
     );
-    check(
-        schedule_sql(schedules::BY_NAME),
-        "SEARCH schedules USING INDEX schedules_name (owner=? AND name=?)",
-    );
-    check(
-        schedule_sql(schedules::FOLLOWERS),
-        "SCAN schedules USING INDEX schedules_after",
-    );
-    check(
-        schedule_sql(schedules::OF_FILES),
-        "SEARCH schedules USING INDEX schedules_file (file>?)",
-    );
-    check(
-        schedule_sql(schedules::REBOOTS),
-        "SCAN schedules USING INDEX schedules_reboot",
-    );
+    check(schedule_sql(schedules::BY_NAME), "SEARCH schedules USING INDEX schedules_name (owner=? AND name=?)");
+    check(schedule_sql(schedules::FOLLOWERS), "SCAN schedules USING INDEX schedules_after");
+    check(schedule_sql(schedules::OF_FILES), "SEARCH schedules USING INDEX schedules_file (file>?)");
+    check(schedule_sql(schedules::REBOOTS), "SCAN schedules USING INDEX schedules_reboot");
     let highest = (schedules::HIGHEST_MARK.to_owned(), vec![]);
-    check(
-        highest,
-        "SEARCH schedules USING COVERING INDEX schedules_due (next_due>?)",
-    );
+    check(highest, "SEARCH schedules USING COVERING INDEX schedules_due (next_due>?)");
 }
 
 #[test]
 fn pages_of_schedules_need_no_sorting() {
     let all = ScheduleFilter::default();
-    check(
-        schedules::list_sql(&all, 50),
-        "SCAN schedules USING INDEX schedules_name",
-    );
-    let next = ScheduleFilter {
-        after: Some((Uid(1), "a".into())),
-        ..ScheduleFilter::default()
-    };
-    check(
-        schedules::list_sql(&next, 50),
-        "SEARCH schedules USING INDEX schedules_name ((owner,name)>(?,?))",
-    );
-    let own = ScheduleFilter {
-        owner: Some(Uid(1)),
-        ..next
-    };
-    check(
-        schedules::list_sql(&own, 50),
-        "SEARCH schedules USING INDEX schedules_name (owner=? AND name>?)",
-    );
+    check(schedules::list_sql(&all, 50), "SCAN schedules USING INDEX schedules_name");
+    let next = ScheduleFilter { after: Some((Uid(1), "a".into())), ..ScheduleFilter::default() };
+    check(schedules::list_sql(&next, 50), "SEARCH schedules USING INDEX schedules_name ((owner,name)>(?,?))");
+    let own = ScheduleFilter { owner: Some(Uid(1)), ..next };
+    check(schedules::list_sql(&own, 50), "SEARCH schedules USING INDEX schedules_name (owner=? AND name>?)");
 }
 
 #[test]
@@ -107,19 +75,11 @@ fn the_ledger_is_read_along_its_key() {
     );
     let at = Some(Moment::from_secs(1));
     for newest_first in [false, true] {
-        let filter = OccurrenceFilter {
-            since: at,
-            until: at,
-            newest_first,
-            after: None,
-        };
+        let filter = OccurrenceFilter { since: at, until: at, newest_first, after: None };
         let expected = "SEARCH occurrences USING PRIMARY KEY (schedule_id=? AND due_at>? AND due_at<?)";
         check(occurrences::list_sql(id(), &filter, 50), expected);
     }
-    let next = OccurrenceFilter {
-        after: Some((Moment::from_secs(1), 0)),
-        ..OccurrenceFilter::default()
-    };
+    let next = OccurrenceFilter { after: Some((Moment::from_secs(1), 0)), ..OccurrenceFilter::default() };
     let expected = "SEARCH occurrences USING PRIMARY KEY (schedule_id=? AND (due_at,clock_epoch)>(?,?))";
     check(occurrences::list_sql(id(), &next, 50), expected);
 }
@@ -129,52 +89,20 @@ fn pages_of_runs_need_no_sorting() {
     let list = |filter: RunFilter| runs::list_sql(&filter, 50);
     let all = RunFilter::default;
     check(list(all()), "SCAN runs USING INDEX sqlite_autoindex_runs_1");
-    check(
-        list(RunFilter {
-            after: Some(run()),
-            ..all()
-        }),
-        "SEARCH runs USING INDEX sqlite_autoindex_runs_1 (id<?)",
-    );
-    let since = RunFilter {
-        since: Some(Moment::from_secs(9)),
-        ..all()
-    };
+    check(list(RunFilter { after: Some(run()), ..all() }), "SEARCH runs USING INDEX sqlite_autoindex_runs_1 (id<?)");
+    let since = RunFilter { since: Some(Moment::from_secs(9)), ..all() };
     check(list(since), "SEARCH runs USING INDEX sqlite_autoindex_runs_1 (id>?)");
-    let of = RunFilter {
-        schedule: Some(id()),
-        after: Some(run()),
-        ..all()
-    };
-    check(
-        list(of),
-        "SEARCH runs USING INDEX runs_schedule (schedule_id=? AND id<?)",
-    );
-    let own = RunFilter {
-        owner: Some(Uid(1)),
-        after: Some(run()),
-        ..all()
-    };
+    let of = RunFilter { schedule: Some(id()), after: Some(run()), ..all() };
+    check(list(of), "SEARCH runs USING INDEX runs_schedule (schedule_id=? AND id<?)");
+    let own = RunFilter { owner: Some(Uid(1)), after: Some(run()), ..all() };
     check(list(own), "SEARCH runs USING INDEX runs_owner (owner=? AND id<?)");
-    let failed = RunFilter {
-        status: vec![RunStatus::Failed],
-        ..all()
-    };
+    let failed = RunFilter { status: vec![RunStatus::Failed], ..all() };
     check(list(failed), "SCAN runs USING INDEX runs_failed");
-    let open = RunFilter {
-        status: vec![RunStatus::Queued, RunStatus::Running],
-        ..all()
-    };
+    let open = RunFilter { status: vec![RunStatus::Queued, RunStatus::Running], ..all() };
     check(list(open), "SCAN runs USING INDEX runs_unfinished");
-    check(
-        (runs::BY_PREFIX.into(), vec![]),
-        "SEARCH runs USING COVERING INDEX sqlite_autoindex_runs_1 (id>? AND id<?)",
-    );
+    check((runs::BY_PREFIX.into(), vec![]), "SEARCH runs USING COVERING INDEX sqlite_autoindex_runs_1 (id>? AND id<?)");
     let suffix = plan(runs::BY_SUFFIX, vec![]);
-    assert!(
-        suffix.starts_with("SCAN runs USING COVERING INDEX"),
-        "only ids are read: {suffix}"
-    );
+    assert!(suffix.starts_with("SCAN runs USING COVERING INDEX"), "only ids are read: {suffix}");
 }
 
 #[test]
@@ -182,29 +110,11 @@ fn the_feed_is_read_along_its_key() {
     let list = |filter: EventFilter| feed::list_sql(5, &filter, 50);
     let all = EventFilter::default;
     check(list(all()), "SEARCH events USING INTEGER PRIMARY KEY (rowid>?)");
-    check(
-        list(EventFilter {
-            newest_first: true,
-            ..all()
-        }),
-        "SEARCH events USING INTEGER PRIMARY KEY (rowid<?)",
-    );
-    let globs = EventFilter {
-        types: vec!["run.*".into(), "*.failed".into()],
-        ..all()
-    };
+    check(list(EventFilter { newest_first: true, ..all() }), "SEARCH events USING INTEGER PRIMARY KEY (rowid<?)");
+    let globs = EventFilter { types: vec!["run.*".into(), "*.failed".into()], ..all() };
     check(list(globs), "SEARCH events USING INTEGER PRIMARY KEY (rowid>?)");
-    let of_run = EventFilter {
-        run: Some(run()),
-        ..all()
-    };
-    check(
-        list(of_run),
-        "SEARCH events USING INDEX events_run_id (run_id=? AND seq>?)",
-    );
-    let one = EventFilter {
-        types: vec!["run.failed".into()],
-        ..all()
-    };
+    let of_run = EventFilter { run: Some(run()), ..all() };
+    check(list(of_run), "SEARCH events USING INDEX events_run_id (run_id=? AND seq>?)");
+    let one = EventFilter { types: vec!["run.failed".into()], ..all() };
     check(list(one), "SEARCH events USING INDEX events_type (type=? AND seq>?)");
 }

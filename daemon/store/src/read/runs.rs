@@ -105,9 +105,7 @@ impl Store {
             let mut ids: Vec<RunId> = rows(conn, BY_PREFIX, [&text, &end], |row| Ok(parsed(row, 0)?))?;
             if ids.len() < 2 {
                 let length = i64::try_from(text.len()).unwrap_or(i64::MAX);
-                let found = rows(conn, BY_SUFFIX, rusqlite::params![length, text], |row| {
-                    Ok(parsed::<RunId>(row, 0)?)
-                })?;
+                let found = rows(conn, BY_SUFFIX, rusqlite::params![length, text], |row| Ok(parsed::<RunId>(row, 0)?))?;
                 ids.extend(found);
                 ids.dedup();
             }
@@ -138,18 +136,12 @@ impl Store {
             let mut revisions = HashMap::new();
             let mut all = Unfinished::default();
             for run in runs {
-                let today = today
-                    .entry(run.schedule)
-                    .or_insert_with(|| self.today(conn, &run))
-                    .clone();
+                let today = today.entry(run.schedule).or_insert_with(|| self.today(conn, &run)).clone();
                 let schedule = match &today {
                     Ok(loaded) if loaded.schedule.revision == run.revision => Ok(loaded.schedule.clone()),
                     _ => {
                         let key = (run.schedule, run.revision);
-                        revisions
-                            .entry(key)
-                            .or_insert_with(|| self.revision(conn, &run))
-                            .clone()
+                        revisions.entry(key).or_insert_with(|| self.revision(conn, &run)).clone()
                     }
                 };
                 match (schedule, today) {
@@ -196,9 +188,8 @@ impl Store {
 
     fn today(&self, conn: &Connection, run: &Run) -> Result<Loaded, StoreError> {
         let sql = format!("{} WHERE id = ?1", schedules::SELECT);
-        let found = first(conn, &sql, [Key::new(run.schedule.uuid())], |row| {
-            schedules::loaded(row, &*self.inner.zones)
-        })?;
+        let found =
+            first(conn, &sql, [Key::new(run.schedule.uuid())], |row| schedules::loaded(row, &*self.inner.zones))?;
         found.ok_or_else(|| StoreError::not_found(format!("schedule {} ({})", run.schedule_name, run.schedule)))
     }
 
@@ -258,10 +249,7 @@ fn status_condition(conditions: &mut Conditions, wanted: &[RunStatus]) {
             if many.iter().all(|status| !status.is_terminal()) {
                 conditions.fixed(UNFINISHED);
             }
-            let list: Vec<_> = many
-                .iter()
-                .map(|status| format!("'{}'", words::status(*status)))
-                .collect();
+            let list: Vec<_> = many.iter().map(|status| format!("'{}'", words::status(*status))).collect();
             conditions.fixed(format!("status IN ({})", list.join(", ")));
         }
     }
@@ -307,10 +295,7 @@ fn run(row: &Row<'_>) -> Result<Run, StoreError> {
 }
 
 fn attempt(row: &Row<'_>) -> Result<Attempt, StoreError> {
-    let key = AttemptKey {
-        run: parsed(row, 0)?,
-        attempt: row.get(1)?,
-    };
+    let key = AttemptKey { run: parsed(row, 0)?, attempt: row.get(1)? };
     let bad = |why: String| StoreError::unreadable(format!("attempt {key}"), why);
     let outcome: Option<String> = row.get(4)?;
     let message = || Ok::<_, rusqlite::Error>(row.get::<_, Option<String>>(8)?.unwrap_or_default());
@@ -340,12 +325,7 @@ fn attempt(row: &Row<'_>) -> Result<Attempt, StoreError> {
         (None, None) => None,
         _ => return Err(bad("it has an end without an outcome, or the reverse".into())),
     };
-    Ok(Attempt {
-        key,
-        started_at: moment(row, 2)?,
-        process: process(row, 16)?,
-        end,
-    })
+    Ok(Attempt { key, started_at: moment(row, 2)?, process: process(row, 16)?, end })
 }
 
 /// Four columns from `at` on.

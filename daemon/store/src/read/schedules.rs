@@ -106,9 +106,7 @@ impl Store {
     /// The schedule of an owner with this name.
     pub fn schedule_by_name(&self, owner: Uid, name: &str) -> Result<Option<Loaded>, StoreError> {
         self.read(|conn| {
-            first(conn, &format!("{SELECT} {BY_NAME}"), params![owner.0, name], |row| {
-                loaded(row, &*self.inner.zones)
-            })
+            first(conn, &format!("{SELECT} {BY_NAME}"), params![owner.0, name], |row| loaded(row, &*self.inner.zones))
         })
     }
 
@@ -145,23 +143,13 @@ impl Store {
     /// Schedules whose `next_due` is at most `until`, in its order.
     pub fn due_schedules(&self, until: Moment, limit: u32, after: Option<DueKey>) -> Result<Due, StoreError> {
         let mut due = Due::default();
-        let (from, id) = after.map_or((i64::MIN, String::new()), |key| {
-            (key.next_due.micros(), key.id.to_string())
-        });
+        let (from, id) = after.map_or((i64::MIN, String::new()), |key| (key.next_due.micros(), key.id.to_string()));
         self.read(|conn| {
             let mut last = None;
-            let found = rows(
-                conn,
-                &format!("{SELECT} {DUE}"),
-                params![until.micros(), from, id, limit],
-                |row| {
-                    last = Some(DueKey {
-                        next_due: moment(row, 6)?,
-                        id: parsed(row, 0)?,
-                    });
-                    Ok(loaded(row, &*self.inner.zones))
-                },
-            )?;
+            let found = rows(conn, &format!("{SELECT} {DUE}"), params![until.micros(), from, id, limit], |row| {
+                last = Some(DueKey { next_due: moment(row, 6)?, id: parsed(row, 0)? });
+                Ok(loaded(row, &*self.inner.zones))
+            })?;
             if found.len() >= limit as usize {
                 due.next = last;
             }
@@ -184,11 +172,7 @@ impl Store {
     /// How many schedules there are, without the deleted.
     pub fn schedule_count(&self) -> Result<u64, StoreError> {
         let sql = "SELECT count(*) FROM schedules WHERE deleted_at IS NULL";
-        self.read(|conn| {
-            Ok(first(conn, sql, [], |row| Ok(row.get::<_, i64>(0)?))?
-                .unwrap_or(0)
-                .unsigned_abs())
-        })
+        self.read(|conn| Ok(first(conn, sql, [], |row| Ok(row.get::<_, i64>(0)?))?.unwrap_or(0).unsigned_abs()))
     }
 
     /// All triggers that a schedule has had, oldest first.
@@ -238,8 +222,7 @@ impl Store {
     /// Schedules with `@reboot` that have not fired for this boot of the host.
     pub fn reboot_schedules(&self, boot_id: &str) -> Result<ScheduleList, StoreError> {
         let mut list = self.all_of(REBOOTS)?;
-        list.items
-            .retain(|loaded| loaded.stats.fired_boot.as_deref() != Some(boot_id));
+        list.items.retain(|loaded| loaded.stats.fired_boot.as_deref() != Some(boot_id));
         Ok(list)
     }
 
@@ -259,9 +242,7 @@ impl Store {
     fn all_of(&self, condition: &str) -> Result<ScheduleList, StoreError> {
         let mut list = ScheduleList::default();
         self.read(|conn| {
-            let found = rows(conn, &format!("{SELECT} {condition}"), [], |row| {
-                Ok(loaded(row, &*self.inner.zones))
-            })?;
+            let found = rows(conn, &format!("{SELECT} {condition}"), [], |row| Ok(loaded(row, &*self.inner.zones)))?;
             sort_out(found, &mut list.items, &mut list.broken);
             Ok(())
         })?;
@@ -284,10 +265,7 @@ pub(super) fn list_sql(filter: &ScheduleFilter, limit: u32) -> (String, Vec<rusq
         }
     }
     if let Some(tag) = &filter.tag {
-        conditions.add(
-            "EXISTS (SELECT 1 FROM json_each(schedules.tags) AS t WHERE t.value = ?)",
-            tag.clone(),
-        );
+        conditions.add("EXISTS (SELECT 1 FROM json_each(schedules.tags) AS t WHERE t.value = ?)", tag.clone());
     }
     if filter.failed {
         conditions.fixed("last_status = 'failed'");
@@ -310,12 +288,7 @@ pub(super) fn version(
                SELECT s.owner, s.name, v.definition FROM schedule_versions v JOIN schedules s ON s.id = v.schedule_id
                WHERE v.schedule_id = ?1 AND v.revision = ?2";
     first(conn, sql, params![Key::new(id.uuid()), revision], |row| {
-        let identity = Identity {
-            id,
-            revision,
-            owner: Uid(row.get(0)?),
-            name: row.get(1)?,
-        };
+        let identity = Identity { id, revision, owner: Uid(row.get(0)?), name: row.get(1)? };
         definition::read(identity, text(row, 2)?, zones)
     })
 }
@@ -332,12 +305,7 @@ pub(crate) fn keep_of(conn: &Connection, id: &str) -> Result<Option<(u32, Durati
 }
 
 pub(super) fn loaded(row: &Row<'_>, zones: &Zones) -> Result<Loaded, StoreError> {
-    let identity = Identity {
-        id: parsed(row, 0)?,
-        owner: Uid(row.get(1)?),
-        name: row.get(2)?,
-        revision: row.get(3)?,
-    };
+    let identity = Identity { id: parsed(row, 0)?, owner: Uid(row.get(1)?), name: row.get(2)?, revision: row.get(3)? };
     Ok(Loaded {
         schedule: Arc::new(definition::read(identity, text(row, 4)?, zones)?),
         mark: moment(row, 5)?,
@@ -357,9 +325,7 @@ pub(super) fn loaded(row: &Row<'_>, zones: &Zones) -> Result<Loaded, StoreError>
 }
 
 fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, StoreError> {
-    row.get_ref(column)?
-        .as_str()
-        .map_err(|e| StoreError::unreadable("a definition", e))
+    row.get_ref(column)?.as_str().map_err(|e| StoreError::unreadable("a definition", e))
 }
 
 fn sort_out(found: Vec<Result<Loaded, StoreError>>, items: &mut Vec<Loaded>, broken: &mut Vec<StoreError>) {

@@ -50,11 +50,7 @@ pub struct StoredAnswer {
 impl Store {
     /// A named value of the daemon.
     pub fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
-        self.read(|conn| {
-            first(conn, "SELECT value FROM meta WHERE key = ?1", [key], |row| {
-                Ok(row.get(0)?)
-            })
-        })
+        self.read(|conn| first(conn, "SELECT value FROM meta WHERE key = ?1", [key], |row| Ok(row.get(0)?)))
     }
 
     /// The answer that a user's request with this key got.
@@ -82,11 +78,7 @@ impl Store {
                      ON CONFLICT DO NOTHING",
                 )?
                 .execute(params![key, uid.0, body_hash, response, apply.now.millis()])?;
-            if n == 0 {
-                Err(StoreError::conflict(format!("there is an answer for the key {key:?}")))
-            } else {
-                Ok(())
-            }
+            if n == 0 { Err(StoreError::conflict(format!("there is an answer for the key {key:?}"))) } else { Ok(()) }
         })
     }
 
@@ -128,9 +120,7 @@ impl Store {
             let sql = "SELECT \"table\", rowid, parent FROM pragma_foreign_key_check LIMIT 100";
             found.extend(rows(conn, sql, [], |row| {
                 let (table, rowid, parent): (String, Option<i64>, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-                Ok(format!(
-                    "row {rowid:?} of {table} refers to a row of {parent} that does not exist"
-                ))
+                Ok(format!("row {rowid:?} of {table} refers to a row of {parent} that does not exist"))
             })?);
             Ok(found)
         })

@@ -38,10 +38,7 @@ mod tests {
     #[test]
     fn a_step_that_fails_leaves_the_version_before_it() {
         let mut conn = Connection::open_in_memory().unwrap();
-        let steps = [
-            "CREATE TABLE a (x)",
-            "CREATE TABLE b (x); INSERT INTO nowhere VALUES (1)",
-        ];
+        let steps = ["CREATE TABLE a (x)", "CREATE TABLE b (x); INSERT INTO nowhere VALUES (1)"];
         take(&mut conn, 0, &steps).unwrap_err();
         assert_eq!(version(&conn).unwrap(), 1);
         let tables: Vec<String> = conn

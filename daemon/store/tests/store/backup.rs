@@ -14,13 +14,7 @@ fn told(n: u64) -> Vec<Record> {
 }
 
 fn ids(store: &Store) -> Vec<sloth_core::EventId> {
-    store
-        .events(0, &Default::default(), 10_000)
-        .expect("read")
-        .items
-        .iter()
-        .map(|e| e.id)
-        .collect()
+    store.events(0, &Default::default(), 10_000).expect("read").items.iter().map(|e| e.id).collect()
 }
 
 #[test]
@@ -31,10 +25,7 @@ fn under_load_it_is_that_of_one_moment() {
     }
     store.write(vec![]).expect("written");
     let stop = AtomicBool::new(false);
-    let wish = BackupWish {
-        description: "under load".into(),
-        ..BackupWish::default()
-    };
+    let wish = BackupWish { description: "under load".into(), ..BackupWish::default() };
     let (info, first, last) = std::thread::scope(|scope| {
         scope.spawn(|| {
             for n in (501..).take_while(|_| !stop.load(Ordering::SeqCst)) {
@@ -84,16 +75,10 @@ fn files_of_the_caller_come_along() {
         description: "with files".into(),
     };
     let info = store.backup_create(&wish).expect("backup");
-    assert_eq!(
-        (info.path.as_path(), info.size_bytes),
-        (out.as_path(), fs::metadata(&out).expect("exists").len())
-    );
+    assert_eq!((info.path.as_path(), info.size_bytes), (out.as_path(), fs::metadata(&out).expect("exists").len()));
     let source = out.to_str().expect("UTF-8");
     let found = store.backups().find(source).expect("found");
-    assert_eq!(
-        (found.kind.word(), found.description.as_str(), found.version),
-        ("scheduled", "with files", 1)
-    );
+    assert_eq!((found.kind.word(), found.description.as_str(), found.version), ("scheduled", "with files", 1));
     let to = dir.path().join("unpacked");
     assert_eq!(store.backups().extract(source, "runs/", &to).expect("extracted"), 2);
     assert_eq!(fs::read(to.join("runs/2030-03/run/output")).expect("read"), b"hello");
@@ -104,17 +89,12 @@ fn files_of_the_caller_come_along() {
 #[test]
 fn a_list_and_its_end() {
     let (_dir, store) = store();
-    let made: Vec<_> = (0..3)
-        .map(|_| store.backup_create(&BackupWish::default()).expect("backup"))
-        .collect();
+    let made: Vec<_> = (0..3).map(|_| store.backup_create(&BackupWish::default()).expect("backup")).collect();
     assert_ne!(made[0].id, made[1].id, "also within one second");
     let list = store.backups().list();
     assert_eq!(list.len(), 3);
     assert!(list.is_sorted_by_key(|info| std::cmp::Reverse(info.created_us)));
-    assert_eq!(
-        store.status().expect("status").last_backup.expect("there is one").id,
-        made[2].id
-    );
+    assert_eq!(store.status().expect("status").last_backup.expect("there is one").id, made[2].id);
     store.backups().delete(&made[0].id).expect("deleted");
     assert_eq!(store.backups().list().len(), 2);
     for id in [made[0].id.as_str(), "../stacks", "", "/etc/passwd/x"] {
@@ -149,8 +129,7 @@ fn every_damage_is_found() {
         if verified.is_ok() {
             assert_eq!(content(&store, &info.id), undamaged, "byte {at} was changed and nobody noticed");
         }
-        file.write_all_at(&whole[at as usize..=at as usize], at)
-            .expect("written");
+        file.write_all_at(&whole[at as usize..=at as usize], at).expect("written");
     }
     for tenth in 0..10 {
         file.set_len(whole.len() as u64 * tenth / 10).expect("cut");
@@ -167,34 +146,18 @@ fn a_restore_keeps_what_it_replaces() {
     store.write(told(2)).expect("written");
     let backups = store.backups();
     let error = restore(&path, &backups, &info.id, NOON).expect_err("it is running");
-    assert!(
-        matches!(error, RestoreError::Place(ref e) if e.code() == "already_running"),
-        "{error}"
-    );
+    assert!(matches!(error, RestoreError::Place(ref e) if e.code() == "already_running"), "{error}");
     drop(store);
 
     let restored = restore(&path, &backups, &info.id, NOON).expect("restored");
     let replaced = restored.replaced.expect("there was one");
-    assert!(
-        replaced
-            .to_string_lossy()
-            .ends_with("stacks.db.replaced-20300317-174640"),
-        "{}",
-        replaced.display()
-    );
+    assert!(replaced.to_string_lossy().ends_with("stacks.db.replaced-20300317-174640"), "{}", replaced.display());
     let store = open(&path).0;
     assert_eq!(ids(&store), [event_id(1)]);
     drop(store);
 
     let undo = restored.undo.expect("there is a way back");
-    assert!(
-        std::process::Command::new("sh")
-            .args(["-c", &undo])
-            .status()
-            .expect("sh")
-            .success(),
-        "{undo}"
-    );
+    assert!(std::process::Command::new("sh").args(["-c", &undo]).status().expect("sh").success(), "{undo}");
     assert_eq!(ids(&open(&path).0), [event_id(1), event_id(2)]);
 }
 
@@ -225,19 +188,11 @@ fn a_bad_backup_changes_nothing() {
     let backups = store.backups();
     drop(store);
     let length = fs::metadata(&info.path).expect("exists").len();
-    File::options()
-        .write(true)
-        .open(&info.path)
-        .expect("open")
-        .set_len(length / 2)
-        .expect("cut");
+    File::options().write(true).open(&info.path).expect("open").set_len(length / 2).expect("cut");
     restore(&path, &backups, &info.id, NOON).expect_err("cut off");
     restore(&path, &backups, "nothing", NOON).expect_err("missing");
     restore(&path, &backups, path.to_str().expect("UTF-8"), NOON).expect_err("not a backup");
-    let mut names: Vec<_> = fs::read_dir(dir.path())
-        .expect("read")
-        .map(|e| e.expect("entry").file_name())
-        .collect();
+    let mut names: Vec<_> = fs::read_dir(dir.path()).expect("read").map(|e| e.expect("entry").file_name()).collect();
     names.sort();
     assert_eq!(names, ["backups", "stacks.db", "stacks.db.lock"]);
     assert_eq!(ids(&open(&path).0), [event_id(1)]);

@@ -44,28 +44,18 @@ fn nothing_acknowledged_is_lost() {
         child.kill().expect("killed");
         child.wait().expect("gone");
         // What was in the pipe was acknowledged too.
-        numbers.extend(
-            lines
-                .map_while(Result::ok)
-                .filter_map(|line| line.strip_prefix("ACK ")?.parse::<u32>().ok()),
-        );
+        numbers.extend(lines.map_while(Result::ok).filter_map(|line| line.strip_prefix("ACK ")?.parse::<u32>().ok()));
         assert!(!numbers.is_empty());
 
         let (store, opened) = open(&path);
         unclean += usize::from(opened.unclean);
         for n in &numbers {
-            assert!(
-                store.run(run_id(*n)).expect("read").is_some(),
-                "run {n} was acknowledged and is lost"
-            );
+            assert!(store.run(run_id(*n)).expect("read").is_some(), "run {n} was acknowledged and is lost");
         }
         acknowledged += numbers.len();
         // Run, decision and event come together or not at all.
         let status = store.status().expect("status").rows;
-        assert_eq!(
-            (status["runs"], status["tasks"]),
-            (status["occurrences"], status["events"])
-        );
+        assert_eq!((status["runs"], status["tasks"]), (status["occurrences"], status["events"]));
         assert_eq!(status["runs"], status["events"]);
         assert_eq!(store.integrity_check().expect("check"), [] as [String; 0]);
         next = status["runs"] as u32 + 1;
@@ -85,22 +75,14 @@ fn child_writes() {
     let s = schedule(1, "nightly", "30 2 * * *");
     for n in from.parse::<u32>().expect("a number").. {
         let records = vec![
-            Record::Decided(
-                due(&s, i64::from(n)),
-                Decision::Run {
-                    run: run_id(n),
-                    trigger: RunTrigger::Due,
-                },
-            ),
+            Record::Decided(due(&s, i64::from(n)), Decision::Run { run: run_id(n), trigger: RunTrigger::Due }),
             Record::RunCreated(Box::new(run(n, &s))),
             Record::Event(Box::new(event(u64::from(n), "run.queued"))),
         ];
         store.submit(records, move |result| {
             result.expect("written");
             let mut out = std::io::stdout().lock();
-            writeln!(out, "ACK {n}")
-                .and_then(|()| out.flush())
-                .expect("the parent reads");
+            writeln!(out, "ACK {n}").and_then(|()| out.flush()).expect("the parent reads");
         });
         if n % 16 == 0 {
             store.write(vec![]).expect("written");

@@ -25,16 +25,8 @@ pub fn in_mount(dir: &Path, mount: &[&str], test: &str) -> Option<String> {
         dir.display(),
         std::env::current_exe().ok()?.display()
     );
-    let out = Command::new("unshare")
-        .args(["-m", "sh", "-c", &script])
-        .env(DIR, dir)
-        .output()
-        .ok()?;
-    let text = format!(
-        "{}{}",
-        String::from_utf8_lossy(&out.stdout),
-        String::from_utf8_lossy(&out.stderr)
-    );
+    let out = Command::new("unshare").args(["-m", "sh", "-c", &script]).env(DIR, dir).output().ok()?;
+    let text = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     if text.contains("unshare failed") || text.contains("permission denied") {
         return None;
     }
@@ -50,11 +42,7 @@ pub fn child_dir() -> Option<PathBuf> {
 #[test]
 fn a_full_disk() {
     let dir = tempfile::tempdir().expect("a directory");
-    let Some(text) = in_mount(
-        dir.path(),
-        &["-t", "tmpfs", "-o", "size=3m,mode=700"],
-        "disk::child_full_disk",
-    ) else {
+    let Some(text) = in_mount(dir.path(), &["-t", "tmpfs", "-o", "size=3m,mode=700"], "disk::child_full_disk") else {
         return eprintln!("SKIPPED a_full_disk: needs root and unshare");
     };
     assert!(text.contains("CHILD done"), "{text}");
@@ -92,9 +80,7 @@ fn child_full_disk() {
         check(&store, &acknowledged);
         std::fs::remove_file(&balloon).expect("removed");
         let n = 500_000 + 1_000_000 * round;
-        store
-            .write(vec![Record::Event(Box::new(event(n, "test.event")))])
-            .expect("there is space again");
+        store.write(vec![Record::Event(Box::new(event(n, "test.event")))]).expect("there is space again");
         acknowledged.push(event_id(n));
         check(&store, &acknowledged);
         store.checkpoint(true).expect("checkpoint");
@@ -108,13 +94,8 @@ fn child_full_disk() {
 
 /// Exactly what was acknowledged is there.
 fn check(store: &Store, acknowledged: &[sloth_core::EventId]) {
-    let found: Vec<_> = store
-        .events(0, &Default::default(), 10_000)
-        .expect("reads go on")
-        .items
-        .iter()
-        .map(|e| e.id)
-        .collect();
+    let found: Vec<_> =
+        store.events(0, &Default::default(), 10_000).expect("reads go on").items.iter().map(|e| e.id).collect();
     assert_eq!(found, acknowledged);
 }
 
@@ -142,34 +123,19 @@ fn a_failed_sync() {
         .env(DIR, dir.path())
         .output()
         .expect("strace runs");
-    let text = format!(
-        "{}{}",
-        String::from_utf8_lossy(&out.stdout),
-        String::from_utf8_lossy(&out.stderr)
-    );
+    let text = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     if text.contains("ptrace") && text.contains("not permitted") {
         return eprintln!("SKIPPED a_failed_sync: {text}");
     }
     assert!(out.status.success() && text.contains("CHILD done"), "{text}");
     let store = open(&dir.path().join("stacks.db")).0;
     let found = store.events(0, &Default::default(), 10_000).expect("read").items;
-    let acknowledged: Vec<u64> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("ACK ")?.parse().ok())
-        .collect();
+    let acknowledged: Vec<u64> = text.lines().filter_map(|line| line.strip_prefix("ACK ")?.parse().ok()).collect();
     assert_eq!(acknowledged.len(), 40);
     for n in acknowledged {
-        assert!(
-            found.iter().any(|e| e.id == event_id(n)),
-            "event {n} was acknowledged and is lost"
-        );
+        assert!(found.iter().any(|e| e.id == event_id(n)), "event {n} was acknowledged and is lost");
     }
-    eprintln!(
-        "{}",
-        text.lines()
-            .find(|line| line.contains("CHILD done"))
-            .unwrap_or_default()
-    );
+    eprintln!("{}", text.lines().find(|line| line.contains("CHILD done")).unwrap_or_default());
 }
 
 #[test]
@@ -198,13 +164,7 @@ fn child_failed_sync() {
             }
         }
     }
-    assert!(
-        failed == 1 && gated > 3,
-        "a failed sync closes the writer for a while: {failed}, {gated}"
-    );
+    assert!(failed == 1 && gated > 3, "a failed sync closes the writer for a while: {failed}, {gated}");
     acknowledged.iter().for_each(|n| println!("ACK {n}"));
-    println!(
-        "CHILD done: {} acknowledged, {failed} failed, {gated} refused",
-        acknowledged.len()
-    );
+    println!("CHILD done: {} acknowledged, {failed} failed, {gated} refused", acknowledged.len());
 }

@@ -20,36 +20,16 @@ fn fill(store: &sloth_store::Store) {
     let mut records = vec![created(&s)];
     s.revision = 2;
     records.push(Record::ScheduleChanged(std::sync::Arc::new(s.clone())));
-    records.push(Record::Decided(
-        due(&s, 1),
-        Decision::Run {
-            run: run_id(1),
-            trigger: RunTrigger::Due,
-        },
-    ));
+    records.push(Record::Decided(due(&s, 1), Decision::Run { run: run_id(1), trigger: RunTrigger::Due }));
     records.push(Record::Planned(due(&s, 2)));
-    records.push(Record::Folded(Fold {
-        schedule: s.id,
-        from: at(-9),
-        to: at(-1),
-        skipped: 3,
-    }));
+    records.push(Record::Folded(Fold { schedule: s.id, from: at(-9), to: at(-1), skipped: 3 }));
     records.push(Record::RunCreated(Box::new(run(1, &s))));
     records.push(Record::AttemptStarted(attempt(run_id(1), 1)));
-    records.push(Record::AttemptEnded(
-        attempt(run_id(1), 1).key,
-        Box::new(end(Outcome::Exited(0))),
-    ));
+    records.push(Record::AttemptEnded(attempt(run_id(1), 1).key, Box::new(end(Outcome::Exited(0)))));
     records.push(Record::RunChanged(Box::new(ended(run(1, &s), RunStatus::Completed))));
     records.push(Record::Event(Box::new(event(1, "run.completed"))));
     records.push(Record::Audit(Box::new(audit(1))));
-    records.push(Record::Epoch(ClockEpoch {
-        epoch: 0,
-        before: NOON,
-        after: NOON,
-        shift_us: 0,
-        cause: "start",
-    }));
+    records.push(Record::Epoch(ClockEpoch { epoch: 0, before: NOON, after: NOON, shift_us: 0, cause: "start" }));
     store.write(records).expect("written");
     store.remember_answer("key", s.owner, "hash", "{}").expect("remembered");
 }
@@ -78,30 +58,16 @@ fn every_released_version_opens() {
         assert_eq!(opened.migrated_from, (version < VERSION).then_some(version));
         assert_eq!(opened.backup.is_some(), version < VERSION);
         let rows = store.status().expect("status").rows;
-        assert!(
-            rows.values().all(|n| *n > 0),
-            "version {version} has a row in each table: {rows:?}"
-        );
+        assert!(rows.values().all(|n| *n > 0), "version {version} has a row in each table: {rows:?}");
         assert_eq!(store.integrity_check().expect("check"), [] as [String; 0]);
         let found = store.schedule(schedule_id(1)).expect("read").expect("stored");
         assert_eq!((found.schedule.name.as_str(), found.schedule.revision), ("nightly", 2));
         assert!(store.schedule_revision(schedule_id(1), 1).expect("read").is_some());
-        assert_eq!(
-            store.run(run_id(1)).expect("read").expect("stored").status,
-            RunStatus::Completed
-        );
-        assert_eq!(
-            store.attempts(run_id(1)).expect("read")[0].end,
-            Some(end(Outcome::Exited(0)))
-        );
-        assert_eq!(
-            store.planned_occurrences(9, None).expect("read"),
-            [due(&found.schedule, 2)]
-        );
+        assert_eq!(store.run(run_id(1)).expect("read").expect("stored").status, RunStatus::Completed);
+        assert_eq!(store.attempts(run_id(1)).expect("read")[0].end, Some(end(Outcome::Exited(0))));
+        assert_eq!(store.planned_occurrences(9, None).expect("read"), [due(&found.schedule, 2)]);
         assert_eq!(store.audit_verify().expect("read"), Ok(1));
         assert_eq!(store.periods(schedule_id(1)).expect("read").len(), 1);
-        store
-            .write(vec![Record::Event(Box::new(event(2, "run.queued")))])
-            .expect("it can be written");
+        store.write(vec![Record::Event(Box::new(event(2, "run.queued")))]).expect("it can be written");
     }
 }

@@ -14,10 +14,7 @@ use crate::things::*;
 fn closed() -> (tempfile::TempDir, PathBuf) {
     let (dir, store, s) = store_with_schedule();
     let records = (1..200).flat_map(|n| {
-        [
-            Record::RunCreated(Box::new(run(n, &s))),
-            Record::Event(Box::new(event(u64::from(n), "run.queued"))),
-        ]
+        [Record::RunCreated(Box::new(run(n, &s))), Record::Event(Box::new(event(u64::from(n), "run.queued")))]
     });
     store.write(records.collect()).expect("written");
     drop(store);
@@ -82,12 +79,7 @@ fn a_file_that_others_can_read() {
     let (_dir, path) = closed();
     set_mode(&path, 0o640);
     let error = refused(&path);
-    assert!(
-        error
-            .to_string()
-            .ends_with(&format!("fix it with: chmod 0600 {}", path.display())),
-        "{error}"
-    );
+    assert!(error.to_string().ends_with(&format!("fix it with: chmod 0600 {}", path.display())), "{error}");
     assert!(error.is_config());
     set_mode(&path, 0o600);
     open(&path);
@@ -111,12 +103,7 @@ fn another_owner() {
     let (_dir, path) = closed();
     std::os::unix::fs::chown(&path, Some(12345), None).expect("chown");
     let error = refused(&path);
-    assert!(
-        error
-            .to_string()
-            .contains("belongs to uid 12345, not to uid 0; fix it with: chown 0"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("belongs to uid 12345, not to uid 0; fix it with: chown 0"), "{error}");
 }
 
 #[test]
@@ -129,11 +116,7 @@ fn symbolic_links() {
     assert_eq!(error.code(), "insecure_permissions");
     fs::remove_file(dir.path().join("stacks.db.lock")).expect("removed");
     symlink("/tmp/elsewhere", dir.path().join("stacks.db.lock")).expect("link");
-    assert!(
-        refused(&path)
-            .to_string()
-            .contains("stacks.db.lock: is a symbolic link")
-    );
+    assert!(refused(&path).to_string().contains("stacks.db.lock: is a symbolic link"));
 }
 
 #[test]
@@ -148,10 +131,7 @@ fn a_link_to_the_directory_is_fine() {
 fn garbage_and_nothing() {
     for (content, problem) in [
         (vec![], "it is empty"),
-        (
-            b"not a database, but long enough to be mistaken for one".repeat(400),
-            "it is not an SQLite database",
-        ),
+        (b"not a database, but long enough to be mistaken for one".repeat(400), "it is not an SQLite database"),
         (b"SQLite format 3\0".to_vec(), "its header is cut off"),
     ] {
         let dir = tempfile::tempdir().expect("a directory");
@@ -172,11 +152,7 @@ fn a_log_without_its_database() {
     fs::rename(&path, dir.path().join("gone")).expect("moved");
     fs::write(dir.path().join("stacks.db-wal"), b"x").expect("written");
     set_mode(&dir.path().join("stacks.db-wal"), 0o600);
-    assert!(
-        refused(&path)
-            .to_string()
-            .contains("the file is gone but its write-ahead log is there")
-    );
+    assert!(refused(&path).to_string().contains("the file is gone but its write-ahead log is there"));
     assert!(!path.exists(), "never starts empty");
 }
 
@@ -198,20 +174,10 @@ fn corruption_names_the_newest_good_backup() {
     let bad = store.backup_create(&BackupWish::default()).expect("backup");
     drop(store);
     let length = fs::metadata(&bad.path).expect("exists").len();
-    File::options()
-        .write(true)
-        .open(&bad.path)
-        .expect("open")
-        .set_len(length - 40)
-        .expect("cut");
+    File::options().write(true).open(&bad.path).expect("open").set_len(length - 40).expect("cut");
     fs::write(&path, b"garbage").expect("written");
     let error = refused(&path);
-    assert!(
-        error
-            .to_string()
-            .ends_with(&format!("restore it with: slothd restore {}", good.id)),
-        "{error}"
-    );
+    assert!(error.to_string().ends_with(&format!("restore it with: slothd restore {}", good.id)), "{error}");
 }
 
 #[test]
@@ -237,12 +203,7 @@ fn a_newer_version() {
     drop(conn);
     let error = refused(&path);
     assert_eq!((error.code(), error.is_config()), ("incompatible_version", true));
-    assert!(
-        error
-            .to_string()
-            .contains(&format!("version 99, this program knows versions up to {VERSION}")),
-        "{error}"
-    );
+    assert!(error.to_string().contains(&format!("version 99, this program knows versions up to {VERSION}")), "{error}");
 }
 
 #[test]
@@ -264,10 +225,7 @@ fn flipped_bits_are_found_or_harmless() {
             continue;
         };
         let reads = [
-            store
-                .integrity_check()
-                .map(|problems| assert!(problems.len() <= 200))
-                .err(),
+            store.integrity_check().map(|problems| assert!(problems.len() <= 200)).err(),
             store.schedules(&Default::default(), 100).err(),
             store.unfinished_runs().err(),
             store.events(0, &Default::default(), 1000).err(),
@@ -288,27 +246,21 @@ fn flipped_bits_are_found_or_harmless() {
 fn an_unclean_stop_is_checked() {
     let (_dir, path) = closed();
     let conn = rusqlite::Connection::open(&path).expect("open");
-    conn.execute("UPDATE meta SET value = '0' WHERE key = 'clean_stop'", [])
-        .expect("set");
+    conn.execute("UPDATE meta SET value = '0' WHERE key = 'clean_stop'", []).expect("set");
     drop(conn);
     let (store, opened) = open(&path);
     assert!(opened.unclean && matches!(opened.check, Check::Passed));
     drop(store);
     let conn = rusqlite::Connection::open(&path).expect("open");
-    conn.execute("UPDATE meta SET value = '0' WHERE key = 'clean_stop'", [])
-        .expect("set");
-    let root: u32 = conn
-        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'runs'", [], |r| {
-            r.get(0)
-        })
-        .expect("page");
+    conn.execute("UPDATE meta SET value = '0' WHERE key = 'clean_stop'", []).expect("set");
+    let root: u32 =
+        conn.query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'runs'", [], |r| r.get(0)).expect("page");
     drop(conn);
     let mut file = File::options().read(true).write(true).open(&path).expect("open");
     file.seek(SeekFrom::Start(u64::from(root - 1) * 4096)).expect("seek");
     let mut page = [0; 64];
     file.read_exact(&mut page).expect("read");
-    file.seek(SeekFrom::Start(u64::from(root - 1) * 4096 + 8))
-        .expect("seek");
+    file.seek(SeekFrom::Start(u64::from(root - 1) * 4096 + 8)).expect("seek");
     file.write_all(&[0xff; 40]).expect("written");
     drop(file);
     let error = refused(&path);
@@ -320,20 +272,12 @@ fn an_unclean_stop_is_checked() {
 fn a_large_database_is_checked_beside_its_use() {
     let (_dir, path) = closed();
     let conn = rusqlite::Connection::open(&path).expect("open");
-    conn.execute("UPDATE meta SET value = '0' WHERE key = 'clean_stop'", [])
-        .expect("set");
+    conn.execute("UPDATE meta SET value = '0' WHERE key = 'clean_stop'", []).expect("set");
     drop(conn);
-    let options = OpenOptions {
-        check_first_bytes: 0,
-        ..OpenOptions::default()
-    };
+    let options = OpenOptions { check_first_bytes: 0, ..OpenOptions::default() };
     let (store, opened) = Store::open(&path, options).expect("opens");
-    store
-        .write(vec![Record::Meta("x", Some("1".into()))])
-        .expect("it is in use");
-    let Check::Background(report) = opened.check else {
-        panic!("{:?}", opened.check)
-    };
+    store.write(vec![Record::Meta("x", Some("1".into()))]).expect("it is in use");
+    let Check::Background(report) = opened.check else { panic!("{:?}", opened.check) };
     assert_eq!(report.recv().expect("a report").problems, [] as [String; 0]);
 }
 
@@ -353,11 +297,8 @@ fn a_read_only_directory_says_so() {
 #[ignore = "run by a_read_only_directory_says_so"]
 fn child_reads_only_mount() {
     let Some(dir) = crate::disk::child_dir() else { return };
-    let remount = std::process::Command::new("mount")
-        .args(["-o", "remount,ro,bind"])
-        .arg(&dir)
-        .status()
-        .expect("mount");
+    let remount =
+        std::process::Command::new("mount").args(["-o", "remount,ro,bind"]).arg(&dir).status().expect("mount");
     assert!(remount.success());
     let error = refused(&dir.join("stacks.db"));
     println!("CHILD {} {error}", error.code());

@@ -25,25 +25,13 @@ fn columns_are_named_like_the_fields() {
     let events = "seq, id, type, severity, source, message, stack_id, stack, agent, run_id, task, user, data, timestamp, created_at,
       processed_at, status, error, correlation_id, trace_id, dedup_key";
     ask(&store, &format!("SELECT {events} FROM events")).expect("all are there");
-    let found = ask(
-        &store,
-        "SELECT name, trigger, overlap, kill_grace, command ->> 0 AS program, timeout FROM schedules",
-    )
-    .expect("read");
-    assert_eq!(
-        found.columns,
-        ["name", "trigger", "overlap", "kill_grace", "program", "timeout"]
-    );
+    let found =
+        ask(&store, "SELECT name, trigger, overlap, kill_grace, command ->> 0 AS program, timeout FROM schedules")
+            .expect("read");
+    assert_eq!(found.columns, ["name", "trigger", "overlap", "kill_grace", "program", "timeout"]);
     assert_eq!(
         found.rows,
-        [[
-            json!("nightly"),
-            json!("30 2 * * *"),
-            json!("skip"),
-            json!(10.0),
-            json!("/usr/bin/true"),
-            json!(null)
-        ]]
+        [[json!("nightly"), json!("30 2 * * *"), json!("skip"), json!(10.0), json!("/usr/bin/true"), json!(null)]]
     );
 }
 
@@ -51,29 +39,13 @@ fn columns_are_named_like_the_fields() {
 fn values() {
     let (_dir, store) = store();
     let found = ask(&store, "SELECT 1, 2.5, 'x', NULL, x'00ff'").expect("read");
-    assert_eq!(
-        found.rows,
-        [[json!(1), json!(2.5), json!("x"), json!(null), json!("00ff")]]
-    );
+    assert_eq!(found.rows, [[json!(1), json!(2.5), json!("x"), json!(null), json!("00ff")]]);
     assert_eq!(ask(&store, "PRAGMA user_version").expect("read").rows, [[json!(1)]]);
     assert!(!ask(&store, "PRAGMA table_info(runs)").expect("read").rows.is_empty());
-    assert!(
-        !ask(&store, "EXPLAIN QUERY PLAN SELECT * FROM runs")
-            .expect("read")
-            .rows
-            .is_empty()
-    );
-    assert!(
-        !ask(&store, "SELECT name FROM pragma_table_info('runs')")
-            .expect("read")
-            .rows
-            .is_empty()
-    );
-    ask(
-        &store,
-        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 9) SELECT * FROM n",
-    )
-    .expect("read");
+    assert!(!ask(&store, "EXPLAIN QUERY PLAN SELECT * FROM runs").expect("read").rows.is_empty());
+    assert!(!ask(&store, "SELECT name FROM pragma_table_info('runs')").expect("read").rows.is_empty());
+    ask(&store, "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 9) SELECT * FROM n")
+        .expect("read");
 }
 
 #[test]
@@ -125,28 +97,16 @@ fn nothing_can_be_changed() {
 fn limits() {
     let (_dir, store) = store();
     let endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n)";
-    let limits = QueryLimits {
-        rows: 10,
-        bytes: 1 << 20,
-        time: Duration::from_millis(200),
-    };
-    let found = store
-        .query(&format!("{endless} SELECT x FROM n"), limits)
-        .expect("read");
+    let limits = QueryLimits { rows: 10, bytes: 1 << 20, time: Duration::from_millis(200) };
+    let found = store.query(&format!("{endless} SELECT x FROM n"), limits).expect("read");
     assert_eq!((found.rows.len(), found.truncated), (10, true));
-    let found = store.query(
-        &format!("{endless} SELECT printf('%.*c', 100000, 'x') FROM n"),
-        QueryLimits { rows: 1000, ..limits },
-    );
+    let found = store
+        .query(&format!("{endless} SELECT printf('%.*c', 100000, 'x') FROM n"), QueryLimits { rows: 1000, ..limits });
     let found = found.expect("read");
     assert!(found.truncated && found.rows.len() == 10, "{}", found.rows.len());
     let begin = Instant::now();
-    let error = store
-        .query(&format!("{endless} SELECT count(*) FROM n"), limits)
-        .expect_err("endless");
+    let error = store.query(&format!("{endless} SELECT count(*) FROM n"), limits).expect_err("endless");
     assert!(error.to_string().contains("took longer than 0.2 s"), "{error}");
     assert!(begin.elapsed() < Duration::from_secs(5));
-    store
-        .query("SELECT zeroblob(1000000000)", limits)
-        .expect_err("too large");
+    store.query("SELECT zeroblob(1000000000)", limits).expect_err("too large");
 }

@@ -21,32 +21,13 @@ fn schedules_in_pages() {
     for n in 0..25 {
         let s = with(n, &format!("s{n:02}"), |s| {
             s.owner = Uid(1000 + (n % 2) as u32);
-            s.tags = if n % 5 == 0 {
-                vec!["big".into(), "x".into()]
-            } else {
-                vec![]
-            };
-            s.enabled = if n == 7 {
-                Enabled::Paused {
-                    reason: "why".into(),
-                    until: None,
-                }
-            } else {
-                Enabled::Yes
-            };
+            s.tags = if n % 5 == 0 { vec!["big".into(), "x".into()] } else { vec![] };
+            s.enabled = if n == 7 { Enabled::Paused { reason: "why".into(), until: None } } else { Enabled::Yes };
         });
         store.write(vec![created(&s)]).expect("written");
     }
-    let stats = Stats {
-        last_status: Some(RunStatus::Failed),
-        ..Stats::default()
-    };
-    store
-        .write(vec![Record::ScheduleStats {
-            schedule: schedule_id(3),
-            stats,
-        }])
-        .expect("written");
+    let stats = Stats { last_status: Some(RunStatus::Failed), ..Stats::default() };
+    store.write(vec![Record::ScheduleStats { schedule: schedule_id(3), stats }]).expect("written");
     let names = |filter: &ScheduleFilter| {
         let mut filter = filter.clone();
         let mut names = Vec::new();
@@ -61,39 +42,14 @@ fn schedules_in_pages() {
         }
     };
     let all = names(&ScheduleFilter::default());
+    assert_eq!((all.len(), all[0].as_str(), all[12].as_str(), all[13].as_str()), (25, "s00", "s24", "s01"));
+    assert_eq!(names(&ScheduleFilter { owner: Some(Uid(1001)), ..Default::default() }).len(), 12);
     assert_eq!(
-        (all.len(), all[0].as_str(), all[12].as_str(), all[13].as_str()),
-        (25, "s00", "s24", "s01")
-    );
-    assert_eq!(
-        names(&ScheduleFilter {
-            owner: Some(Uid(1001)),
-            ..Default::default()
-        })
-        .len(),
-        12
-    );
-    assert_eq!(
-        names(&ScheduleFilter {
-            tag: Some("big".into()),
-            ..Default::default()
-        }),
+        names(&ScheduleFilter { tag: Some("big".into()), ..Default::default() }),
         ["s00", "s10", "s20", "s05", "s15"]
     );
-    assert_eq!(
-        names(&ScheduleFilter {
-            failed: true,
-            ..Default::default()
-        }),
-        ["s03"]
-    );
-    assert_eq!(
-        names(&ScheduleFilter {
-            enabled: Some(false),
-            ..Default::default()
-        }),
-        ["s07"]
-    );
+    assert_eq!(names(&ScheduleFilter { failed: true, ..Default::default() }), ["s03"]);
+    assert_eq!(names(&ScheduleFilter { enabled: Some(false), ..Default::default() }), ["s07"]);
     assert_eq!(store.schedule_count().expect("read"), 25);
 }
 
@@ -104,14 +60,7 @@ fn due_schedules_in_pages() {
         let s = schedule(n, &format!("s{n}"), "* * * * *");
         let next_due = (n != 4).then(|| at(100 - (n as i64 / 2) * 10));
         store
-            .write(vec![
-                created(&s),
-                Record::Marked {
-                    schedule: s.id,
-                    mark: at(n as i64),
-                    next_due,
-                },
-            ])
+            .write(vec![created(&s), Record::Marked { schedule: s.id, mark: at(n as i64), next_due }])
             .expect("written");
     }
     let (mut after, mut found) = (None, Vec::new());
@@ -130,61 +79,32 @@ fn due_schedules_in_pages() {
 #[test]
 fn followers_files_and_reboots() {
     let (_dir, store) = store();
-    let follower = with(1, "follower", |s| {
-        s.after = [("mirror".into(), AfterCondition::Success)].into()
-    });
-    let file = with(2, "file", |s| {
-        s.origin = Origin::File("/etc/slothd/schedules.d/a.toml".into())
-    });
+    let follower = with(1, "follower", |s| s.after = [("mirror".into(), AfterCondition::Success)].into());
+    let file = with(2, "file", |s| s.origin = Origin::File("/etc/slothd/schedules.d/a.toml".into()));
     let reboot = schedule(3, "reboot", "@reboot");
     let fired = schedule(4, "fired", "@reboot");
-    let stats = Stats {
-        fired_boot: Some("this".into()),
-        ..Stats::default()
-    };
-    let stats = Record::ScheduleStats {
-        schedule: fired.id,
-        stats,
-    };
-    store
-        .write(vec![
-            created(&follower),
-            created(&file),
-            created(&reboot),
-            created(&fired),
-            stats,
-        ])
-        .expect("written");
+    let stats = Stats { fired_boot: Some("this".into()), ..Stats::default() };
+    let stats = Record::ScheduleStats { schedule: fired.id, stats };
+    store.write(vec![created(&follower), created(&file), created(&reboot), created(&fired), stats]).expect("written");
     let names =
         |list: sloth_store::ScheduleList| list.items.iter().map(|l| l.schedule.name.clone()).collect::<Vec<_>>();
     assert_eq!(names(store.schedules_with_after().expect("read")), ["follower"]);
     assert_eq!(names(store.schedules_of_files().expect("read")), ["file"]);
     assert_eq!(names(store.reboot_schedules("this").expect("read")), ["reboot"]);
-    assert_eq!(
-        names(store.reboot_schedules("next").expect("read")),
-        ["reboot", "fired"]
-    );
+    assert_eq!(names(store.reboot_schedules("next").expect("read")), ["reboot", "fired"]);
 }
 
 #[test]
 fn a_schedule_whose_zone_is_gone_hides_no_other() {
     let (dir, store) = store();
     let lost = with(1, "lost", |s| s.timezone = Some("Atlantis/Capital".into()));
-    store
-        .write(vec![created(&lost), created(&schedule(2, "nightly", "@daily"))])
-        .expect("written");
-    store
-        .write(vec![Record::RunCreated(Box::new(run(1, &lost)))])
-        .expect("written");
+    store.write(vec![created(&lost), created(&schedule(2, "nightly", "@daily"))]).expect("written");
+    store.write(vec![Record::RunCreated(Box::new(run(1, &lost)))]).expect("written");
     drop(store);
     let store = open(&dir.path().join("stacks.db")).0;
     let page = store.schedules(&Default::default(), 10).expect("read");
     assert_eq!((page.items.len(), page.broken.len()), (1, 1));
-    assert!(
-        page.broken[0].to_string().contains("Atlantis/Capital"),
-        "{}",
-        page.broken[0]
-    );
+    assert!(page.broken[0].to_string().contains("Atlantis/Capital"), "{}", page.broken[0]);
     let due = store.due_schedules(Moment::MAX, 10, None).expect("read");
     assert_eq!((due.items.len(), due.broken.len()), (1, 1));
     let open = store.unfinished_runs().expect("read");
@@ -196,21 +116,12 @@ fn a_schedule_whose_zone_is_gone_hides_no_other() {
 fn zones_are_found_by_the_caller() {
     let dir = tempfile::tempdir().expect("a directory");
     let zones = Arc::new(|name: Option<&str>| {
-        Some(jiff::tz::TimeZone::fixed(jiff::tz::offset(if name.is_some() {
-            1
-        } else {
-            2
-        })))
+        Some(jiff::tz::TimeZone::fixed(jiff::tz::offset(if name.is_some() { 1 } else { 2 })))
     });
-    let options = OpenOptions {
-        zones,
-        ..OpenOptions::default()
-    };
+    let options = OpenOptions { zones, ..OpenOptions::default() };
     let store = Store::open(&dir.path().join("stacks.db"), options).expect("opens").0;
     let s = with(1, "here", |s| s.timezone = None);
-    store
-        .write(vec![created(&s), created(&schedule(2, "there", "@daily"))])
-        .expect("written");
+    store.write(vec![created(&s), created(&schedule(2, "there", "@daily"))]).expect("written");
     let zone = |id| store.schedule(id).expect("read").expect("stored").schedule.zone.clone();
     assert_eq!(zone(s.id), jiff::tz::TimeZone::fixed(jiff::tz::offset(2)));
     assert_eq!(zone(schedule_id(2)), jiff::tz::TimeZone::fixed(jiff::tz::offset(1)));
@@ -219,16 +130,9 @@ fn zones_are_found_by_the_caller() {
 #[test]
 fn occurrences_in_both_directions() {
     let (_dir, store, s) = store_with_schedule();
-    store
-        .write((0..30).map(|n| Record::Planned(due(&s, n))).collect())
-        .expect("written");
+    store.write((0..30).map(|n| Record::Planned(due(&s, n))).collect()).expect("written");
     for newest_first in [false, true] {
-        let mut filter = OccurrenceFilter {
-            since: Some(at(5)),
-            until: Some(at(25)),
-            newest_first,
-            after: None,
-        };
+        let mut filter = OccurrenceFilter { since: Some(at(5)), until: Some(at(25)), newest_first, after: None };
         let mut found = Vec::new();
         loop {
             let rows = store.occurrences(s.id, &filter, 6).expect("read");
@@ -250,20 +154,8 @@ fn occurrences_in_both_directions() {
 #[test]
 fn events_by_type_severity_and_run() {
     let (_dir, store) = store();
-    let kinds = [
-        "run.queued",
-        "run.failed",
-        "schedule.created",
-        "schedule.failed",
-        "system.startup",
-    ];
-    let severities = [
-        Severity::Info,
-        Severity::Error,
-        Severity::Info,
-        Severity::Warning,
-        Severity::Critical,
-    ];
+    let kinds = ["run.queued", "run.failed", "schedule.created", "schedule.failed", "system.startup"];
+    let severities = [Severity::Info, Severity::Error, Severity::Info, Severity::Warning, Severity::Critical];
     for n in 0..50 {
         let mut one = event(n, kinds[n as usize % 5]);
         one.severity = severities[n as usize % 5];
@@ -271,10 +163,8 @@ fn events_by_type_severity_and_run() {
         store.write(vec![Record::Event(Box::new(one))]).expect("written");
     }
     let count = |filter: EventFilter| store.events(0, &filter, 1000).expect("read").items.len();
-    let types = |types: &[&str]| EventFilter {
-        types: types.iter().map(|t| (*t).into()).collect(),
-        ..EventFilter::default()
-    };
+    let types =
+        |types: &[&str]| EventFilter { types: types.iter().map(|t| (*t).into()).collect(), ..EventFilter::default() };
     assert_eq!(count(types(&[])), 50);
     assert_eq!(count(types(&["*"])), 50);
     assert_eq!(count(types(&["run.*"])), 20);
@@ -282,29 +172,14 @@ fn events_by_type_severity_and_run() {
     assert_eq!(count(types(&["run.queued"])), 10);
     assert_eq!(count(types(&["run.queued", "system.*"])), 20);
     assert_eq!(count(types(&["r?n.queued", "[r]un.queued"])), 0, "only * is special");
-    assert_eq!(
-        count(EventFilter {
-            severity: Some(Severity::Warning),
-            ..Default::default()
-        }),
-        30
-    );
-    assert_eq!(
-        count(EventFilter {
-            run: Some(run_id(3)),
-            ..Default::default()
-        }),
-        2
-    );
+    assert_eq!(count(EventFilter { severity: Some(Severity::Warning), ..Default::default() }), 30);
+    assert_eq!(count(EventFilter { run: Some(run_id(3)), ..Default::default() }), 2);
     // A stream goes on behind what it has looked at, also when nothing matched.
     let page = store.events(0, &types(&["nothing.here"]), 10).expect("read");
     assert_eq!((page.items.len(), page.next), (0, 50));
     let page = store.events(0, &types(&["run.queued"]), 3).expect("read");
     assert_eq!((page.items.len(), page.next), (3, 11));
-    let newest = EventFilter {
-        newest_first: true,
-        ..Default::default()
-    };
+    let newest = EventFilter { newest_first: true, ..Default::default() };
     let page = store.events(0, &newest, 10).expect("read");
     assert_eq!((page.items[0].seq, page.next), (50, 41));
     assert_eq!(store.events(page.next, &newest, 100).expect("read").next, 0);

@@ -123,22 +123,12 @@ pub fn any_schedule(dice: &mut Dice) -> Schedule {
     s.env = (0..dice.below(4)).map(|_| (dice.text(), dice.text())).collect();
     s.umask = dice.below(0o1000) as u32;
     s.stdin = dice.maybe(Dice::text);
-    s.enabled = dice
-        .maybe(|d| Enabled::Paused {
-            reason: d.text(),
-            until: d.maybe(Dice::moment),
-        })
-        .unwrap_or(Enabled::Yes);
+    s.enabled =
+        dice.maybe(|d| Enabled::Paused { reason: d.text(), until: d.maybe(Dice::moment) }).unwrap_or(Enabled::Yes);
     if dice.below(2) == 0 {
         s.action = Action::Shell(dice.text());
     }
-    s.overlap = *dice.pick(&[
-        Overlap::Skip,
-        Overlap::Queue,
-        Overlap::QueueAll,
-        Overlap::Replace,
-        Overlap::Allow,
-    ]);
+    s.overlap = *dice.pick(&[Overlap::Skip, Overlap::Queue, Overlap::QueueAll, Overlap::Replace, Overlap::Allow]);
     s.queue_limit = dice.roll() as u32;
     s.catch_up = dice.maybe(|d| *d.pick(&[CatchUp::None, CatchUp::Latest, CatchUp::All]));
     s.catch_up_max = dice.roll() as u32;
@@ -167,13 +157,8 @@ pub fn any_schedule(dice: &mut Dice) -> Schedule {
     s.success_codes = (0..dice.below(4)).map(|_| dice.roll() as i32).collect();
     s.pause_after_failures = dice.maybe(|d| d.roll() as u32);
     let conditions = [AfterCondition::Success, AfterCondition::Failure, AfterCondition::Any];
-    s.after = (0..dice.below(3))
-        .map(|_| (dice.text(), *dice.pick(&conditions)))
-        .collect();
-    s.keep = Keep {
-        runs: dice.roll() as u32,
-        age: dice.duration(),
-    };
+    s.after = (0..dice.below(3)).map(|_| (dice.text(), *dice.pick(&conditions))).collect();
+    s.keep = Keep { runs: dice.roll() as u32, age: dice.duration() };
     s.output_limit = dice.roll() >> 1;
     s.journal = dice.below(2) == 0;
     s.tags = (0..dice.below(3)).map(|_| dice.text()).collect();
@@ -235,19 +220,8 @@ pub fn any_run(n: u32, of: &Schedule, dice: &mut Dice) -> Run {
     r.epoch = dice.roll() as u32;
     r.asked_by = dice.text();
     r.status = *dice.pick(&[RunStatus::Queued, RunStatus::Starting, RunStatus::Running]);
-    r.reason = dice.maybe(|d| {
-        *d.pick(&[
-            TaskFailed,
-            Timeout,
-            Oom,
-            Lost,
-            Denied,
-            User,
-            Superseded,
-            Shutdown,
-            QueueTimeout,
-        ])
-    });
+    r.reason =
+        dice.maybe(|d| *d.pick(&[TaskFailed, Timeout, Oom, Lost, Denied, User, Superseded, Shutdown, QueueTimeout]));
     r.message = dice.maybe(Dice::text);
     r.started_at = dice.maybe(Dice::moment);
     r.ended_at = dice.maybe(Dice::moment);
@@ -272,35 +246,19 @@ pub fn any_usage(dice: &mut Dice) -> Usage {
 }
 
 pub fn any_process(dice: &mut Dice) -> ProcessId {
-    ProcessId {
-        pid: dice.roll() as u32,
-        start_ticks: dice.roll() >> 1,
-        boot_id: dice.text(),
-    }
+    ProcessId { pid: dice.roll() as u32, start_ticks: dice.roll() >> 1, boot_id: dice.text() }
 }
 
 pub fn attempt(run: RunId, n: u32) -> Attempt {
-    let process = ProcessId {
-        pid: 4711,
-        start_ticks: 99,
-        boot_id: "boot".into(),
-    };
-    Attempt {
-        key: AttemptKey { run, attempt: n },
-        started_at: at(1),
-        process: Some(process),
-        end: None,
-    }
+    let process = ProcessId { pid: 4711, start_ticks: 99, boot_id: "boot".into() };
+    Attempt { key: AttemptKey { run, attempt: n }, started_at: at(1), process: Some(process), end: None }
 }
 
 pub fn end(outcome: Outcome) -> AttemptEnd {
     AttemptEnd {
         outcome,
         ended_at: at(9),
-        usage: Usage {
-            cpu: Duration::from_micros(1234),
-            ..Usage::default()
-        },
+        usage: Usage { cpu: Duration::from_micros(1234), ..Usage::default() },
         output_bytes: 17,
         dropped_bytes: 3,
         stderr_tail: "no such file".into(),
@@ -317,11 +275,7 @@ pub fn event(n: u64, kind: &'static str) -> Event {
         task: None,
         user: None,
         at: NOON,
-        data: vec![
-            ("n", Value::Int(n as i64)),
-            ("text", Value::Text("ä \" \\".into())),
-            ("x", Value::Float(0.25)),
-        ],
+        data: vec![("n", Value::Int(n as i64)), ("text", Value::Text("ä \" \\".into())), ("x", Value::Float(0.25))],
     }
 }
 
@@ -342,11 +296,7 @@ pub fn audit(n: u32) -> Audit {
 }
 
 pub fn due(of: &Schedule, seconds: i64) -> Occurrence {
-    Occurrence {
-        schedule: of.id,
-        due_at: at(seconds),
-        epoch: 0,
-    }
+    Occurrence { schedule: of.id, due_at: at(seconds), epoch: 0 }
 }
 
 pub fn created(s: &Schedule) -> Record {

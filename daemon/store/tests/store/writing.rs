@@ -50,10 +50,7 @@ fn a_request_that_fails_does_not_hurt_its_neighbours() {
         expected,
         "failed requests leave nothing, order is kept"
     );
-    assert_eq!(
-        store.occurrences(s.id, &Default::default(), 1000).expect("read").len(),
-        expected.len()
-    );
+    assert_eq!(store.occurrences(s.id, &Default::default(), 1000).expect("read").len(), expected.len());
 }
 
 #[test]
@@ -73,9 +70,7 @@ fn requests_are_carried_out_in_order() {
     let (_dir, store) = store();
     let hold = hold(&store);
     for n in 0..1000 {
-        store.submit(vec![Record::Meta("n", Some(n.to_string()))], |result| {
-            assert!(result.is_ok())
-        });
+        store.submit(vec![Record::Meta("n", Some(n.to_string()))], |result| assert!(result.is_ok()));
     }
     drop(hold);
     store.write(vec![]).expect("after the others");
@@ -109,19 +104,12 @@ fn sequence_numbers_go_on_after_a_restart() {
 #[test]
 fn the_queue_has_a_limit() {
     let dir = tempfile::tempdir().expect("a directory");
-    let options = OpenOptions {
-        queue_max: 10,
-        ..OpenOptions::default()
-    };
+    let options = OpenOptions { queue_max: 10, ..OpenOptions::default() };
     let store = Store::open(&dir.path().join("stacks.db"), options).expect("opens").0;
     let hold = hold(&store);
     let results: Vec<_> = (1..=15).map(|n| store.submit_pending(told(n))).collect();
     drop(hold);
-    let refused = results
-        .into_iter()
-        .map(|p| p.wait())
-        .filter(|r| *r == Err(StoreError::Busy { limit: 10 }))
-        .count();
+    let refused = results.into_iter().map(|p| p.wait()).filter(|r| *r == Err(StoreError::Busy { limit: 10 })).count();
     assert_eq!(refused, 5);
 }
 
@@ -161,8 +149,5 @@ fn many_callers_at_once() {
             });
         }
     });
-    assert_eq!(
-        store.events(0, &Default::default(), 10_000).expect("read").items.len(),
-        800
-    );
+    assert_eq!(store.events(0, &Default::default(), 10_000).expect("read").items.len(), 800);
 }
