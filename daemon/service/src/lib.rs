@@ -5,6 +5,7 @@
 
 mod access;
 mod audit;
+mod conditions;
 mod daemon;
 mod database;
 mod error;
