@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sloth_api::ErrorCode;
 use sloth_core::Schedule;
+use sloth_core::trigger::Trigger;
 
 use crate::access::Action;
 use crate::{Caller, Service, ServiceError};
