@@ -71,6 +71,8 @@ pub enum Record {
     Event(Box<Event>),
     /// An entry of the audit trail.
     Audit(Box<Audit>),
+    /// What a request with a key was answered. Fails as a conflict when the key has an answer.
+    Answered(Box<Answered>),
     /// A new clock epoch.
     Epoch(ClockEpoch),
     /// A named value of the daemon (`quiesced`, `last_alive`, `boot_id` …); `None` removes it.
@@ -236,6 +238,19 @@ pub enum Value {
     Bool(bool),
     /// Nothing known.
     Null,
+}
+
+/// The answer of a request with a key: its repetition is answered with it and not carried out again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// The key.
+    pub key: String,
+    /// Whose request.
+    pub uid: Uid,
+    /// Sum of what was asked, to tell a repetition from another request.
+    pub body_hash: String,
+    /// The answer.
+    pub response: String,
 }
 
 /// One entry of the audit trail.

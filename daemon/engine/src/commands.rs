@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sloth_core::machine::{Answer, Edit, Input, Loaded, Refusal};
+use sloth_core::machine::{Answer, Edit, Input, Late, Loaded, Refusal};
 use sloth_core::record::{Record, Stats};
 use sloth_core::run::RunTrigger;
 use sloth_core::trigger::Trigger;
@@ -69,9 +69,12 @@ pub enum EditKind {
     Delete(ScheduleId),
 }
 
+/// Further records for the transaction of a run that was asked for, when it is known which run it is and whether it waits.
+pub(crate) type RunNotes = Box<dyn FnOnce(RunId, bool) -> Vec<Record> + Send>;
+
 pub(crate) enum Command {
     Edit(EditRequest, Reply<Moment>),
-    Run { loaded: Box<Loaded>, trigger: RunTrigger, asked_by: String, notes: Vec<Record>, reply: Reply<Answer> },
+    Run { loaded: Box<Loaded>, trigger: RunTrigger, asked_by: String, notes: RunNotes, reply: Reply<Answer> },
     Cancel { run: RunId, force: bool, asked_by: String, notes: Vec<Record>, reply: Reply<Answer> },
     Quiesce { reason: Option<String>, notes: Vec<Record>, reply: Reply<()> },
     Commit { records: Vec<Record>, reply: Reply<()> },
@@ -100,8 +103,12 @@ impl<P: Ports> Engine<P> {
                 }
                 let batch = self.run_input(now, |token| Input::RunAsked { loaded, trigger, asked_by, token }, reply);
                 // A refusal changes nothing; the service records it.
-                if matches!(batch.purpose, Purpose::Run { run: Some(_), .. }) {
-                    batch.records.extend(notes);
+                let made = batch.late.iter().find_map(|late| match late {
+                    Late::Reply(_, Ok(Answer::Run { run, queued })) => Some((*run, *queued)),
+                    _ => None,
+                });
+                if let Some((run, queued)) = made {
+                    batch.records.extend(notes(run, queued));
                 }
             }
             Command::Cancel { run, force, asked_by, notes, reply } => {

@@ -70,15 +70,15 @@ impl Handle {
         self.ask(|reply| Command::Edit(request, reply)).await
     }
 
-    /// Makes a run now. It is on disk when this returns.
+    /// Makes a run now. It is on disk when this returns, together with the notes about it, which are told its id and whether it waits.
     pub async fn run_now(
         &self,
         loaded: Loaded,
         trigger: RunTrigger,
         asked_by: String,
-        notes: Vec<Record>,
+        notes: impl FnOnce(RunId, bool) -> Vec<Record> + Send + 'static,
     ) -> Result<Answer, EngineError> {
-        let loaded = Box::new(loaded);
+        let (loaded, notes) = (Box::new(loaded), Box::new(notes));
         self.ask(|reply| Command::Run { loaded, trigger, asked_by, notes, reply }).await
     }
 

@@ -183,6 +183,7 @@ fn start() -> (Arc<World>, Handle, tokio::task::JoinHandle<Result<(), sloth_engi
     (world, handle, task)
 }
 
+#[allow(clippy::panic, reason = "a test helper")]
 async fn until(world: &World, line: &str) {
     for _ in 0..400 {
         if world.lines().iter().any(|l| l == line) {
@@ -196,7 +197,7 @@ async fn until(world: &World, line: &str) {
 #[tokio::test]
 async fn nothing_is_released_before_its_start_is_stored() {
     let (world, handle, task) = start();
-    handle.run_now(loaded("backup"), RunTrigger::Manual, "test".to_owned(), Vec::new()).await.expect("made");
+    handle.run_now(loaded("backup"), RunTrigger::Manual, "test".to_owned(), |_, _| Vec::new()).await.expect("made");
     until(&world, "forget").await;
     let expected = ["stored run backup", "prepare", "stored attempt", "release", "stored end", "forget"];
     assert_eq!(world.lines(), expected);
@@ -215,7 +216,7 @@ async fn a_full_disk_refuses_requests_and_is_noticed_when_it_is_free_again() {
     world.full.store(true, Ordering::SeqCst);
     let full = |error: EngineError| matches!(error, EngineError::Store(StoreError::Full(_)));
     assert!(full(add("bb").await.expect_err("full")));
-    let run = handle.run_now(loaded("ccc"), RunTrigger::Manual, "test".to_owned(), Vec::new()).await;
+    let run = handle.run_now(loaded("ccc"), RunTrigger::Manual, "test".to_owned(), |_, _| Vec::new()).await;
     assert!(full(run.expect_err("full")));
     assert!(handle.published.trouble.lock().expect("no panic").is_some());
     world.full.store(false, Ordering::SeqCst);
@@ -240,8 +241,8 @@ async fn an_overlapping_run_is_refused_with_the_run_in_the_way() {
     let (world, handle, _task) = start();
     world.full.store(false, Ordering::SeqCst);
     let both = loaded("job");
-    let first = handle.run_now(both.clone(), RunTrigger::Api, "test".to_owned(), Vec::new());
-    let second = handle.run_now(both, RunTrigger::Api, "test".to_owned(), Vec::new());
+    let first = handle.run_now(both.clone(), RunTrigger::Api, "test".to_owned(), |_, _| Vec::new());
+    let second = handle.run_now(both, RunTrigger::Api, "test".to_owned(), |_, _| Vec::new());
     let (first, second) = tokio::join!(first, second);
     let outcomes = [first.is_ok(), second.is_ok()];
     assert!(outcomes.contains(&true), "one of them runs");

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use sloth_api::{CancelReply, CancelRequest, ErrorCode, LogPage, Page, RunView};
 use sloth_core::machine::{Answer, Refusal, output_path};
-use sloth_core::record::Value;
+use sloth_core::record::{Answered, Record, Value};
 use sloth_core::run::{Run, RunStatus, RunTrigger};
 use sloth_core::{RunId, Uid};
 use sloth_engine::EngineError;
@@ -193,10 +193,10 @@ impl Service {
         work: F,
     ) -> Result<T, ServiceError>
     where
-        T: serde::Serialize + DeserializeOwned,
-        F: AsyncFnOnce() -> Result<T, ServiceError>,
+        T: DeserializeOwned,
+        F: AsyncFnOnce(Option<Claim>) -> Result<T, ServiceError>,
     {
-        let Some(key) = key else { return work().await };
+        let Some(key) = key else { return work(None).await };
         if key.is_empty() || key.len() > 200 || key.chars().any(char::is_control) {
             return Err(ServiceError::field("Idempotency-Key", "must be 1 to 200 printable characters"));
         }
@@ -214,11 +214,24 @@ impl Service {
             return serde_json::from_str(&stored.response)
                 .map_err(|error| ServiceError::new(ErrorCode::Internal, format!("stored answer: {error}")));
         }
-        let answer = work().await?;
-        let text = serde_json::to_string(&answer)
-            .map_err(|error| ServiceError::new(ErrorCode::Internal, format!("answer: {error}")))?;
-        self.store.remember_answer(key, caller.uid, &hash, &text)?;
-        Ok(answer)
+        work(Some(Claim { key: key.to_owned(), uid: caller.uid, body_hash: hash })).await
+    }
+}
+
+/// A key that has no answer yet. Whoever does the work writes the answer in the same transaction: a crash in between would leave the
+/// work done and the key free.
+#[derive(Clone)]
+pub(crate) struct Claim {
+    key: String,
+    uid: Uid,
+    body_hash: String,
+}
+
+impl Claim {
+    /// The record of the answer.
+    pub(crate) fn answered(self, response: String) -> Record {
+        let Claim { key, uid, body_hash } = self;
+        Record::Answered(Box::new(Answered { key, uid, body_hash, response }))
     }
 }
 

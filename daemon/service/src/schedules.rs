@@ -6,11 +6,12 @@ use sloth_core::machine::{Answer, Loaded};
 use sloth_core::record::{Record, Severity, Value};
 use sloth_core::run::RunTrigger;
 use sloth_core::trigger::Trigger;
-use sloth_core::{Enabled, Origin, Schedule, ScheduleId};
+use sloth_core::{Enabled, Origin, RunId, Schedule, ScheduleId};
 use sloth_engine::{EditKind, EditRequest};
 
 use crate::access::Action;
 use crate::fields::{Whose, build, zone};
+use crate::runs::Claim;
 use crate::show::{full_spec, minimal_spec, next_instants, to_map};
 use crate::time_text::{Span, parse_time};
 use crate::{Caller, Service, ServiceError};
@@ -66,7 +67,16 @@ impl Service {
         key: Option<&str>,
     ) -> Result<ScheduleChange, ServiceError> {
         let body = format!("add {name} {}", Json::Object(to_map(spec)));
-        self.once(caller, key, &body, async || self.put(caller, name, spec, Mode::Create).await).await
+        self.once(caller, key, &body, async |claim: Option<Claim>| {
+            let change = self.put(caller, name, spec, Mode::Create).await?;
+            if let Some(claim) = claim {
+                // After a crash in between the repetition is refused: there is such a schedule, and only one.
+                let text = serde_json::to_string(&change).unwrap_or_default();
+                self.engine.commit(vec![claim.answered(text)]).await?;
+            }
+            Ok(change)
+        })
+        .await
     }
 
     /// Changes some fields: a JSON merge patch (RFC 7396) of [`ScheduleSpec`].
@@ -247,18 +257,20 @@ impl Service {
             }
         };
         let body = format!("trigger {name} {word}");
-        self.once(caller, key, &body, async || {
+        self.once(caller, key, &body, async |claim: Option<Claim>| {
             for _ in 0..20 {
                 let loaded = self.find(caller, name, "run:create").await?;
                 self.may_run_as(caller, &loaded.schedule, "run:create").await?;
                 let details = vec![("trigger", Value::Text(word.to_owned()))];
-                let notes = vec![self.audit_ok(caller, &Action::new("run:create", "schedule", name), details)];
+                let audit = self.audit_ok(caller, &Action::new("run:create", "schedule", name), details);
+                let claim = claim.clone();
+                let notes = move |run: RunId, queued: bool| {
+                    let text = serde_json::to_string(&trigger_reply(run, queued)).unwrap_or_default();
+                    std::iter::once(audit).chain(claim.map(|claim| claim.answered(text))).collect()
+                };
                 let answer = self.engine.run_now(loaded, trigger, caller.in_words(), notes).await;
                 match answer.map_err(ServiceError::from) {
-                    Ok(Answer::Run { run, queued }) => {
-                        let status = if queued { "queued" } else { "starting" };
-                        return Ok(TriggerReply { run_id: run.to_string(), status: status.to_owned() });
-                    }
+                    Ok(Answer::Run { run, queued }) => return Ok(trigger_reply(run, queued)),
                     Ok(Answer::Cancelling { .. }) => break,
                     // The schedule was changed between reading and asking; that is soon over.
                     Err(error) if error.code == ErrorCode::StaleVersion => {
@@ -318,6 +330,11 @@ impl Service {
 pub(crate) fn name_taken(name: &str) -> ServiceError {
     ServiceError::new(ErrorCode::AlreadyExists, format!("there is a schedule {name:?} already"))
         .hint("choose another name, use --replace, or change it with scheduler edit")
+}
+
+fn trigger_reply(run: RunId, queued: bool) -> TriggerReply {
+    let status = if queued { "queued" } else { "starting" };
+    TriggerReply { run_id: run.to_string(), status: status.to_owned() }
 }
 
 pub(crate) fn whose(schedule: &Schedule) -> Whose {

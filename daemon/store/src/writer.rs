@@ -294,6 +294,7 @@ fn is_one_statement(record: &Record) -> bool {
         | Record::Reread
         | Record::ScheduleStats { .. }
         | Record::AttemptEnded(..)
+        | Record::Answered(_)
         | Record::Audit(_) => true,
         Record::Unplanned
         | Record::Rebased { .. }

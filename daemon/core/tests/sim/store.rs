@@ -101,7 +101,7 @@ impl Store {
                 other => return conflict(format!("attempt {key} ends: {other:?}")),
             },
             Record::Event(event) => self.events.push((event.kind, event.message.clone())),
-            Record::Audit(_) => {}
+            Record::Audit(_) | Record::Answered(_) => {}
             Record::Epoch(epoch) => self.epochs.push(epoch.clone()),
             Record::Meta(key, value) => {
                 if *key == "quiesced" {

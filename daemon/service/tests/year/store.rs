@@ -108,7 +108,11 @@ impl Store {
                 Record::RunChanged(run) if run.status.is_terminal() => _ = self.open.remove(&run.id),
                 Record::RunChanged(run) => _ = self.open.insert(run.id, *run),
                 Record::Epoch(epoch) => self.epochs.push(epoch),
-                Record::AttemptStarted(_) | Record::AttemptEnded(..) | Record::Event(_) | Record::Meta(..) => {}
+                Record::AttemptStarted(_)
+                | Record::AttemptEnded(..)
+                | Record::Event(_)
+                | Record::Answered(_)
+                | Record::Meta(..) => {}
                 other => panic!("nobody asked for {other:?}"),
             }
         }

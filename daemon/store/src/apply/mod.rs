@@ -8,7 +8,7 @@ mod schedule;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, params};
 use sloth_core::Moment;
-use sloth_core::record::{ClockEpoch, Record};
+use sloth_core::record::{Answered, ClockEpoch, Record};
 use uuid::Uuid;
 
 use crate::StoreError;
@@ -48,6 +48,7 @@ impl Apply<'_> {
             Record::AttemptEnded(key, end) => self.attempt_ended(*key, end),
             Record::Event(event) => self.event(event),
             Record::Audit(audit) => self.audit(audit),
+            Record::Answered(answered) => self.answered(answered),
             Record::Epoch(epoch) => self.epoch(epoch),
             Record::Meta(key, value) => self.meta(key, value.as_deref()),
         }
@@ -65,6 +66,19 @@ impl Apply<'_> {
             params![e.epoch, e.before.micros(), e.after.micros(), e.shift_us, e.cause],
         )?;
         if n == 0 { Err(StoreError::conflict(format!("clock epoch {} exists", e.epoch))) } else { Ok(()) }
+    }
+
+    fn answered(&self, answered: &Answered) -> Result<(), StoreError> {
+        let Answered { key, uid, body_hash, response } = answered;
+        let rows = self.execute(
+            "INSERT INTO idempotency (key, uid, body_hash, response, created) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT DO NOTHING",
+            params![key, uid.0, body_hash, response, self.now.millis()],
+        )?;
+        if rows == 0 {
+            return Err(StoreError::conflict(format!("there is an answer for the key {key:?}")));
+        }
+        Ok(())
     }
 
     pub(crate) fn meta(&self, key: &str, value: Option<&str>) -> Result<(), StoreError> {

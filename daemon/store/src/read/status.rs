@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use rusqlite::params;
+use sloth_core::record::{Answered, Record};
 use sloth_core::{Moment, Uid};
 
 use super::{first, rows};
@@ -69,17 +70,9 @@ impl Store {
 
     /// Remembers the answer of a request for 24 hours. Conflict when there is one for this key.
     pub fn remember_answer(&self, key: &str, uid: Uid, body_hash: &str, response: &str) -> Result<(), StoreError> {
-        let (key, body_hash, response) = (key.to_owned(), body_hash.to_owned(), response.to_owned());
-        self.inner.writer.inside(move |apply| {
-            let n = apply
-                .conn
-                .prepare_cached(
-                    "INSERT INTO idempotency (key, uid, body_hash, response, created) VALUES (?1, ?2, ?3, ?4, ?5)
-                     ON CONFLICT DO NOTHING",
-                )?
-                .execute(params![key, uid.0, body_hash, response, apply.now.millis()])?;
-            if n == 0 { Err(StoreError::conflict(format!("there is an answer for the key {key:?}"))) } else { Ok(()) }
-        })
+        let answered =
+            Answered { key: key.to_owned(), uid, body_hash: body_hash.to_owned(), response: response.to_owned() };
+        self.write(vec![Record::Answered(Box::new(answered))]).map(drop)
     }
 
     /// Size, pages and rows. Counts every table: it takes a moment in a large database.
@@ -147,8 +140,14 @@ impl Store {
     /// Rewrites the whole file without gaps. Writes wait meanwhile, and as much free space as the file has is needed.
     pub fn vacuum(&self) -> Result<(), StoreError> {
         self.inner.writer.outside(|conn| {
-            conn.execute_batch("VACUUM")?;
-            checkpoint::run(conn, "TRUNCATE")?;
+            // The log first: on a full disk it may be what can be given back.
+            let cut = checkpoint::run(conn, "TRUNCATE");
+            match conn.execute_batch("VACUUM").map_err(StoreError::from) {
+                // There is no room for a second copy; free pages can be given back where they are.
+                Err(StoreError::StorageFull(_)) => conn.execute_batch("PRAGMA incremental_vacuum")?,
+                other => other?,
+            }
+            cut.and_then(|_| checkpoint::run(conn, "TRUNCATE"))?;
             Ok(())
         })
     }
