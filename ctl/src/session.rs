@@ -38,7 +38,10 @@ impl Session {
         let screen = Screen::new(&globals, env)?;
         let mut client = Client::unix(crate::endpoint::socket(&globals, env)?);
         if let Some(timeout) = &globals.timeout {
-            client = client.with_timeout(parse_duration(timeout)?);
+            let limit = parse_duration(timeout).map_err(|_| {
+                Failure::usage(format!("--timeout: {timeout:?} is no duration; write it as 30s, 5m or 1h30m"))
+            })?;
+            client = client.with_timeout(limit);
         }
         Ok(Session { client, screen, globals })
     }

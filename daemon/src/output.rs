@@ -28,6 +28,10 @@ pub fn read(data: &Path, run: &Run, wish: &LogWish) -> Result<LogPage, ServiceEr
         Err(OutputError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(page),
         Err(error) => return Err(failed(&error)),
     };
+    if wish.offset > std::fs::metadata(&path).map_or(0, |meta| meta.len()) {
+        // Beyond what was written there is nothing, however far.
+        return Ok(page);
+    }
     if wish.offset > 0 {
         reader.seek(wish.offset);
     }

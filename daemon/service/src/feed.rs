@@ -112,13 +112,13 @@ impl Service {
         let row = match (id.parse(), id.parse::<i64>()) {
             (Ok(id), _) => self.store.event(id)?.ok_or_else(missing)?,
             (_, Ok(seq)) => {
-                let page = self.store.events(seq - 1, &EventFilter::default(), 1)?;
+                let page = self.store.events(seq.saturating_sub(1), &EventFilter::default(), 1)?;
                 page.items.into_iter().find(|row| row.seq == seq).ok_or_else(missing)?
             }
             _ => return Err(missing().hint("an id (UUID) or a sequence number")),
         };
         if !caller.admin {
-            let mut query = EventQuery { after: Some(row.seq - 1), limit: 1, ..EventQuery::default() };
+            let mut query = EventQuery { after: Some(row.seq.saturating_sub(1)), limit: 1, ..EventQuery::default() };
             query.types = vec![row.kind.clone()];
             let visible = self.events(caller, &query).await?.items;
             if visible.first().is_none_or(|event| event.seq != row.seq) {

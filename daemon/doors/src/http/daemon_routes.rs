@@ -1,7 +1,7 @@
 //! Routes of the daemon itself: version, status, health, settings, database, backups.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use sloth_api::{
 };
 
 use super::answer::{Answer, Refused, ok};
-use super::request::{Body, Who};
+use super::request::{Body, Path, Who};
 use super::{Door, metrics, openapi};
 
 pub(crate) async fn version(Who(_): Who) -> Answer<VersionView> {
@@ -94,7 +94,7 @@ pub(crate) async fn backup_restore(State(door): State<Door>, Who(who): Who, Body
     }
 }
 
-pub(crate) async fn backup_delete(State(door): State<Door>, Who(who): Who, Path(id): Path<String>) -> Answer<Value> {
+pub(crate) async fn backup_delete(State(door): State<Door>, Who(who): Who, Path(id): Path) -> Answer<Value> {
     ok(door.service.backup_delete(&who, &id).await.map(|()| json!({"deleted": id})))
 }
 

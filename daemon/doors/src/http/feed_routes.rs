@@ -1,6 +1,6 @@
 //! Routes of events, streams and the audit trail.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use sloth_api::event::{Event, TYPES};
@@ -9,7 +9,7 @@ use sloth_service::{EventQuery, ServiceError};
 
 use super::Door;
 use super::answer::{Answer, Refused, ok};
-use super::request::{Query, Who};
+use super::request::{Path, Query, Who};
 use super::streams;
 
 #[derive(Deserialize)]
@@ -54,7 +54,7 @@ pub(crate) async fn list(State(door): State<Door>, Who(who): Who, Query(q): Quer
     ok(door.service.events(&who, &query).await)
 }
 
-pub(crate) async fn show(State(door): State<Door>, Who(who): Who, Path(id): Path<String>) -> Answer<Event> {
+pub(crate) async fn show(State(door): State<Door>, Who(who): Who, Path(id): Path) -> Answer<Event> {
     ok(door.service.event_by_id(&who, &id).await)
 }
 

@@ -30,6 +30,20 @@ impl FromRequestParts<Door> for Who {
     }
 }
 
+/// The one parameter of a path, decoded.
+pub(crate) struct Path(pub(crate) String);
+
+impl FromRequestParts<Door> for Path {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Self, Refused> {
+        let read = axum::extract::Path::<String>::from_request_parts(parts, door).await;
+        read.map(|path| Path(path.0)).map_err(|rejection| {
+            ServiceError::new(ErrorCode::InvalidArgument, format!("path: {}", rejection.body_text())).into()
+        })
+    }
+}
+
 /// The query string; unknown parameters are errors.
 pub(crate) struct Query<T>(pub(crate) T);
 
@@ -63,6 +77,12 @@ impl<T: DeserializeOwned> FromRequest<Door> for Body<T> {
             }
         };
         let text = if bytes.is_empty() { b"{}" } else { &*bytes };
+        // Serde would read an array as the fields of a type in their order.
+        if text.trim_ascii_start().first() == Some(&b'[') {
+            return Err(
+                ServiceError::new(ErrorCode::InvalidArgument, "body: an object is expected, not an array").into()
+            );
+        }
         serde_json::from_slice(text).map(Body).map_err(|error| {
             ServiceError::new(ErrorCode::InvalidArgument, format!("body: {error}"))
                 .with("line", error.line())

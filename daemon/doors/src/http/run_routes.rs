@@ -1,6 +1,6 @@
 //! Routes of runs.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use sloth_api::{CancelReply, CancelRequest, LogPage, Page, RunView};
@@ -8,7 +8,7 @@ use sloth_service::{LogWish, RunQuery};
 
 use super::Door;
 use super::answer::{Answer, Refused, ok};
-use super::request::{Body, Query, Who, duration};
+use super::request::{Body, Path, Query, Who, duration};
 use super::streams;
 
 #[derive(Deserialize)]
@@ -62,21 +62,21 @@ pub(crate) struct Show {
 pub(crate) async fn show(
     State(door): State<Door>,
     Who(who): Who,
-    Path(id): Path<String>,
+    Path(id): Path,
     Query(q): Query<Show>,
 ) -> Answer<RunView> {
     let wait = duration("wait", q.wait.as_deref())?;
     ok(door.service.run(&who, &id, wait).await)
 }
 
-pub(crate) async fn delete(State(door): State<Door>, Who(who): Who, Path(id): Path<String>) -> Answer<RunView> {
+pub(crate) async fn delete(State(door): State<Door>, Who(who): Who, Path(id): Path) -> Answer<RunView> {
     ok(door.service.delete_run(&who, &id).await)
 }
 
 pub(crate) async fn cancel(
     State(door): State<Door>,
     Who(who): Who,
-    Path(id): Path<String>,
+    Path(id): Path,
     Body(request): Body<CancelRequest>,
 ) -> Answer<CancelReply> {
     ok(door.service.cancel(&who, &id, &request).await)
@@ -104,7 +104,7 @@ impl Logs {
 pub(crate) async fn logs(
     State(door): State<Door>,
     Who(who): Who,
-    Path(id): Path<String>,
+    Path(id): Path,
     Query(q): Query<Logs>,
 ) -> Answer<LogPage> {
     ok(door.service.logs(&who, &id, &q.wish()).await)
@@ -113,7 +113,7 @@ pub(crate) async fn logs(
 pub(crate) async fn log_stream(
     State(door): State<Door>,
     Who(who): Who,
-    Path(id): Path<String>,
+    Path(id): Path,
     headers: axum::http::HeaderMap,
     Query(mut q): Query<Logs>,
 ) -> Response {

@@ -1,7 +1,7 @@
 //! Routes of schedules.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use sloth_service::{Caller, ListQuery, Mode, OccurrenceQuery, ServiceError};
 
 use super::Door;
 use super::answer::{Answer, Refused, ok};
-use super::request::{Body, Query, Who};
+use super::request::{Body, Path, Query, Who};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -100,7 +100,7 @@ fn tagged(result: Result<ScheduleView, ServiceError>) -> Response {
 pub(crate) async fn put(
     State(door): State<Door>,
     Who(who): Who,
-    Path(name): Path<String>,
+    Path(name): Path,
     headers: HeaderMap,
     Query(q): Query<Put>,
     Body(spec): Body<ScheduleSpec>,
@@ -113,7 +113,7 @@ pub(crate) async fn put(
 pub(crate) async fn patch(
     State(door): State<Door>,
     Who(who): Who,
-    Path(name): Path<String>,
+    Path(name): Path,
     headers: HeaderMap,
     Body(fields): Body<Map<String, Value>>,
 ) -> Answer<ScheduleChange> {
@@ -121,32 +121,28 @@ pub(crate) async fn patch(
     ok(door.service.patch(&who, &name, fields).await)
 }
 
-pub(crate) async fn show(State(door): State<Door>, Who(who): Who, Path(name): Path<String>) -> Response {
+pub(crate) async fn show(State(door): State<Door>, Who(who): Who, Path(name): Path) -> Response {
     tagged(door.service.show(&who, &name).await)
 }
 
 pub(crate) async fn delete(
     State(door): State<Door>,
     Who(who): Who,
-    Path(name): Path<String>,
+    Path(name): Path,
     headers: HeaderMap,
 ) -> Answer<ScheduleChange> {
     precondition(&door, &who, &name, &headers).await?;
     ok(door.service.delete(&who, &name).await)
 }
 
-pub(crate) async fn enable(
-    State(door): State<Door>,
-    Who(who): Who,
-    Path(name): Path<String>,
-) -> Answer<ScheduleChange> {
+pub(crate) async fn enable(State(door): State<Door>, Who(who): Who, Path(name): Path) -> Answer<ScheduleChange> {
     ok(door.service.enable(&who, &name).await)
 }
 
 pub(crate) async fn disable(
     State(door): State<Door>,
     Who(who): Who,
-    Path(name): Path<String>,
+    Path(name): Path,
     Body(request): Body<DisableRequest>,
 ) -> Answer<ScheduleChange> {
     ok(door.service.disable(&who, &name, request).await)
@@ -155,7 +151,7 @@ pub(crate) async fn disable(
 pub(crate) async fn trigger(
     State(door): State<Door>,
     Who(who): Who,
-    Path(name): Path<String>,
+    Path(name): Path,
     headers: HeaderMap,
     Body(request): Body<TriggerRequest>,
 ) -> Response {
@@ -185,7 +181,7 @@ impl Default for Next {
 pub(crate) async fn next(
     State(door): State<Door>,
     Who(who): Who,
-    Path(name): Path<String>,
+    Path(name): Path,
     Query(q): Query<Next>,
 ) -> Answer<Vec<NextInstant>> {
     ok(door.service.next(&who, &name, q.n, q.from.as_deref()).await)
@@ -231,7 +227,7 @@ impl Default for Occurrences {
 pub(crate) async fn occurrences(
     State(door): State<Door>,
     Who(who): Who,
-    Path(name): Path<String>,
+    Path(name): Path,
     Query(q): Query<Occurrences>,
 ) -> Answer<Page<OccurrenceView>> {
     let query = OccurrenceQuery { from: q.from, to: q.to, limit: q.limit, cursor: q.cursor };
@@ -247,7 +243,7 @@ pub(crate) struct Explain {
 pub(crate) async fn explain(
     State(door): State<Door>,
     Who(who): Who,
-    Path(name): Path<String>,
+    Path(name): Path,
     Query(q): Query<Explain>,
 ) -> Answer<Explanation> {
     ok(door.service.explain(&who, &name, q.at.as_deref()).await)
@@ -262,7 +258,7 @@ pub(crate) struct Since {
 pub(crate) async fn audit(
     State(door): State<Door>,
     Who(who): Who,
-    Path(name): Path<String>,
+    Path(name): Path,
     Query(q): Query<Since>,
 ) -> Answer<AuditReport> {
     ok(door.service.audit(&who, Some(&name), q.since.as_deref()).await)
