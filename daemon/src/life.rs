@@ -220,6 +220,7 @@ async fn serve_until_stopped(
             None
         }
     };
+    service.note_restore().await;
     note_start(&service, &opened, going).await;
     let sentence = service.status(None).map(|status| status.summary).unwrap_or_default();
     notify::tell(&[NotifyState::Ready, NotifyState::Status(&sentence)]);

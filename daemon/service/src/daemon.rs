@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use serde_json::{Map, Value as Json};
 use sloth_api::{Lateness, PauseAllRequest, ReloadReply, Setting, StatusView, SwitchReply, SystemJob, WhoamiView};
 use sloth_core::machine::Counters;
-use sloth_core::record::{Severity, Value};
+use sloth_core::record::{Record, Severity, Value};
 use sloth_core::units;
+use sloth_store::RESTORED;
 
 use crate::access::Action;
 use crate::{Caller, Service, ServiceError};
@@ -98,6 +99,10 @@ impl Service {
     pub async fn pause_all(&self, caller: &Caller, request: PauseAllRequest) -> Result<SwitchReply, ServiceError> {
         let action = Action::new("schedule:admin", "daemon", "pause-all");
         self.require_admin(caller, action.clone()).await?;
+        let present = self.engine.published.quiesced.lock().unwrap_or_else(|e| e.into_inner()).clone();
+        if present.is_some() && (request.reason.is_none() || request.reason == present) {
+            return Ok(SwitchReply { change: "unchanged".to_owned() });
+        }
         let reason = request.reason.unwrap_or_else(|| format!("by {}", caller.name));
         let data = vec![("component", Value::Text("scheduler".to_owned())), ("reason", Value::Text(reason.clone()))];
         let message = format!("maintenance begins: {reason}");
@@ -158,6 +163,19 @@ impl Service {
         let event = self.event(self.host.now(), kind, Severity::Info, message, &daemon(), data);
         if let Err(error) = self.engine.commit(vec![event]).await {
             tracing::warn!(%error, kind, "an event could not be recorded");
+        }
+    }
+
+    /// Records that the database is that of a backup, once.
+    pub async fn note_restore(&self) {
+        let Ok(Some(id)) = self.store.meta(RESTORED) else { return };
+        let caller = daemon();
+        let message = format!("the database was restored from the backup {id}");
+        let data = vec![("backup_id", Value::Text(id.clone()))];
+        let event = self.event(self.host.now(), "restore.completed", Severity::Warning, message, &caller, data);
+        let audit = self.audit_ok(&caller, &Action::new("backup:restore", "backup", id), Vec::new());
+        if let Err(error) = self.engine.commit(vec![event, audit, Record::Meta(RESTORED, None)]).await {
+            tracing::warn!(%error, "a restore could not be recorded");
         }
     }
 

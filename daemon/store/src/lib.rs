@@ -32,7 +32,7 @@ pub use open::{OpenOptions, Opened};
 pub use query::{QueryLimits, QueryResult};
 pub use queue::{Committed, Pending};
 pub use read::*;
-pub use restore::{RestoreError, Restored, restore};
+pub use restore::{RESTORED, RestoreError, Restored, restore};
 pub use retention::{EventLimits, Pruned, Scope};
 pub use schema::{APPLICATION_ID, VERSION};
 

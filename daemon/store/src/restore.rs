@@ -11,6 +11,9 @@ use crate::backup::{self, BackupInfo, Backups, DATABASE};
 use crate::files::{self, beside, sync_dir};
 use crate::{OpenError, StoreError, checkpoint, open};
 
+/// Named value of a database that was restored and that no daemon has opened since: the id of the backup.
+pub const RESTORED: &str = "restored";
+
 /// Why a backup was not restored. Until [`RestoreError::Swap`] nothing has been changed.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
@@ -50,7 +53,8 @@ pub fn restore(database: &Path, backups: &Backups, source: &str, now: Moment) ->
     let fresh = beside(&database, ".restoring");
     remove_with_log(&fresh)?;
     let ready = backup::unpack(&info.path, |name| (name == DATABASE).then(|| fresh.clone()))
-        .and_then(|_| backup::check_database(&fresh));
+        .and_then(|_| backup::check_database(&fresh))
+        .and_then(|()| note_restored(&fresh, &info.id));
     if let Err(error) = ready {
         // It is not whole: nobody needs it.
         let _ = remove_with_log(&fresh);
@@ -68,6 +72,16 @@ pub fn restore(database: &Path, backups: &Backups, source: &str, now: Moment) ->
         format!("mv {old} {new}; if [ -e {old}-wal ]; then mv {old}-wal {new}-wal; fi")
     });
     Ok(Restored { info, replaced, undo })
+}
+
+/// Leaves word in the database for the daemon that will find it: whoever looks at its history must see that it was set back.
+fn note_restored(fresh: &Path, id: &str) -> Result<(), StoreError> {
+    let conn = open::connect(fresh)?;
+    let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value";
+    conn.execute(sql, [RESTORED, id])?;
+    // All of it into the main file, which alone is moved.
+    checkpoint::run(&conn, "TRUNCATE")?;
+    conn.close().map_err(|(_, error)| error.into())
 }
 
 /// Gives the old database a second name and takes its log away, which must never meet the new one.
