@@ -135,19 +135,31 @@ impl Service {
     ) -> Vec<String> {
         let mut problems = Vec::new();
         for file in files {
+            let check = |name: &str, spec: &ScheduleSpec| {
+                let whose = Whose {
+                    id: sloth_core::ScheduleId::v7(host.now(), 0),
+                    owner,
+                    owner_name: owner_name.to_owned(),
+                    name: name.to_owned(),
+                    origin: Origin::File(file.path.clone()),
+                };
+                build(host, whose, spec)
+                    .err()
+                    .map(|error| format!("{}: [schedule.{name}] {error}", file.path.display()))
+            };
             match parse(file) {
-                Err(problem) => problems.push(problem),
-                Ok(specs) => {
-                    for (name, spec) in specs {
-                        let whose = Whose {
-                            id: sloth_core::ScheduleId::v7(host.now(), 0),
-                            owner,
-                            owner_name: owner_name.to_owned(),
-                            name: name.clone(),
-                            origin: Origin::File(file.path.clone()),
-                        };
-                        if let Err(error) = build(host, whose, &spec) {
-                            problems.push(format!("{}: [schedule.{name}] {error}", file.path.display()));
+                Ok(specs) => problems.extend(specs.iter().filter_map(|(name, spec)| check(name, spec))),
+                Err(problem) => {
+                    let first = problem.clone();
+                    problems.push(problem);
+                    // The first problem has its place; the other schedules are read one by one, so that theirs are told as well.
+                    for (name, spec) in each(file) {
+                        match spec {
+                            Ok(spec) => problems.extend(check(&name, &spec)),
+                            Err(message) if first.ends_with(&message) => {}
+                            Err(message) => {
+                                problems.push(format!("{}: [schedule.{name}] {message}", file.path.display()));
+                            }
                         }
                     }
                 }
@@ -155,6 +167,14 @@ impl Service {
         }
         problems
     }
+}
+
+/// The schedules of a file that is TOML, each with what is wrong about its fields.
+fn each(file: &SourceFile) -> Vec<(String, Result<ScheduleSpec, String>)> {
+    let Ok(mut table) = file.text.parse::<toml::Table>() else { return Vec::new() };
+    let Some(toml::Value::Table(schedules)) = table.remove("schedule") else { return Vec::new() };
+    let read = |spec: toml::Value| spec.try_into().map_err(|error: toml::de::Error| error.message().to_owned());
+    schedules.into_iter().map(|(name, spec)| (name, read(spec))).collect()
 }
 
 /// The schedules of a file; the problem names file, line and column.
