@@ -143,10 +143,7 @@ fn read_head(mut stream: BufReader<UnixStream>) -> io::Result<(Reply, Content)> 
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection was closed without an answer"));
     }
     let status = line.split(' ').nth(1).and_then(|word| word.parse().ok());
-    let mut reply = Reply {
-        status: status.ok_or_else(|| broken("no status"))?,
-        ..Reply::default()
-    };
+    let mut reply = Reply { status: status.ok_or_else(|| broken("no status"))?, ..Reply::default() };
     loop {
         line.clear();
         if stream.read_line(&mut line)? == 0 {
@@ -177,6 +174,9 @@ impl Read for Content {
                 return Ok(0);
             }
             self.left = Some(size);
+        }
+        if self.left == Some(0) {
+            return Ok(0);
         }
         let most = self.left.map_or(buf.len(), |left| buf.len().min(usize::try_from(left).unwrap_or(usize::MAX)));
         let read = self.stream.read(&mut buf[..most])?;

@@ -50,14 +50,7 @@ impl Instance {
         let notices = UnixDatagram::bind(directory.path().join("notify.sock")).expect("a socket for notices");
         notices.set_nonblocking(true).expect("a socket that does not block");
         let socket = root.join("slothd.sock");
-        Instance {
-            directory,
-            root,
-            socket,
-            child: None,
-            notices,
-            env: Vec::new(),
-        }
+        Instance { directory, root, socket, child: None, notices, env: Vec::new() }
     }
 
     /// Writes `slothd.toml` for the next start or reload.
@@ -115,8 +108,14 @@ impl Instance {
         assert!(self.child.is_none(), "it runs already");
         while self.notice().is_some() {}
         let log = File::options().append(true).create(true).open(self.log_path()).expect("a log");
-        let mut command = self.slothd(&[]);
-        command.env("NOTIFY_SOCKET", self.dir().join("notify.sock")).stdout(log.try_clone().expect("a log")).stderr(log);
+        // A hostile umask: what slothd creates must be private by itself.
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "umask 000; exec \"$0\" --root \"$1\""]).arg(program("slothd")).arg(&self.root);
+        command.stdin(Stdio::null()).env_remove("SLOTHD_ROOT").envs(self.env.iter().map(|(name, value)| (name, value)));
+        command
+            .env("NOTIFY_SOCKET", self.dir().join("notify.sock"))
+            .stdout(log.try_clone().expect("a log"))
+            .stderr(log);
         self.child = Some(command.spawn().expect("slothd can be started"));
     }
 
@@ -264,7 +263,8 @@ impl Instance {
         command.arg(&self.socket).uid(uid).gid(uid).current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("sloth-ask can be started");
         let mut input = child.stdin.take().expect("piped");
-        let text: String = asked.iter().map(|(method, path, body)| format!("{}\n", json!([method, path, body]))).collect();
+        let text: String =
+            asked.iter().map(|(method, path, body)| format!("{}\n", json!([method, path, body]))).collect();
         let writer = std::thread::spawn(move || input.write_all(text.as_bytes()));
         let output = child.wait_with_output().expect("sloth-ask ends");
         writer.join().expect("no panic").expect("sloth-ask reads");

@@ -1,5 +1,7 @@
 //! Whole-system tests of slothd: the real programs on a temporary directory, looked at from outside.
 
+#![allow(clippy::panic, reason = "a harness: what it cannot do fails the test")]
+
 pub mod client;
 pub mod instance;
 pub mod paths;

@@ -1,4 +1,4 @@
-//! `sloth-torture [--kills N] [--minutes M] [--rate N] [--schedules N] [--seed N]`: the kill -9 loop as a program of its own.
+//! `sloth-torture [--kills N] [--minutes M] [--rate N] [--schedules N] [--supervisor-percent N] [--seed N]`: the kill -9 loop as a program of its own.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -7,7 +7,17 @@ use anyhow::{Context, bail};
 use sloth_tests::random;
 use sloth_tests::torture::{self, Options};
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("torture: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> anyhow::Result<ExitCode> {
     let mut options = Options { progress: true, ..Options::default() };
     let mut arguments = std::env::args().skip(1);
     let mut seed = None;
@@ -19,6 +29,7 @@ fn main() -> anyhow::Result<ExitCode> {
             "--minutes" => options.at_least = Duration::from_secs(value * 60),
             "--rate" => options.rate = usize::try_from(value)?,
             "--schedules" => options.schedules = usize::try_from(value)?,
+            "--supervisor-percent" => options.supervisor_percent = value,
             "--seed" => seed = Some(value),
             _ => bail!("unknown option {flag}"),
         }

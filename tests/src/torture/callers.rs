@@ -60,14 +60,17 @@ impl Promised {
             "name": name, "trigger": "manual", "command": ["/bin/true"], "overlap": "allow",
             "keep": { "runs": 1_000_000, "age": "30d" },
         });
-        let Some((status, _)) = self.insist(&Request::new("POST", "/schedules").json(&body), socket, stopped) else { return };
+        let Some((status, _)) = self.insist(&Request::new("POST", "/schedules").json(&body), socket, stopped) else {
+            return;
+        };
         // After a repetition it may be there already.
         if status != 201 && status != 409 {
             self.contradictions.push(format!("adding {name}: {status}"));
         }
         self.schedules.push(name.clone());
         let key = format!("key-{seed}-{n}");
-        let trigger = Request::new("POST", &format!("/schedules/{name}/trigger")).body("{}").header("idempotency-key", &key);
+        let trigger =
+            Request::new("POST", &format!("/schedules/{name}/trigger")).body("{}").header("idempotency-key", &key);
         for _ in 0..2 {
             let Some((status, run)) = self.insist(&trigger, socket, stopped) else { return };
             if status != 202 {
@@ -79,7 +82,9 @@ impl Promised {
             }
         }
         if n.is_multiple_of(3) {
-            let Some((status, _)) = self.insist(&Request::new("DELETE", &format!("/schedules/{name}")), socket, stopped) else {
+            let Some((status, _)) =
+                self.insist(&Request::new("DELETE", &format!("/schedules/{name}")), socket, stopped)
+            else {
                 return;
             };
             match status {

@@ -54,7 +54,5 @@ fn periods(instance: &Instance) -> BTreeMap<String, (String, i64)> {
         }
         trigger.split_once('/')?.1.split(' ').next()?.parse().ok()
     };
-    rows.iter()
-        .filter_map(|row| Some((text(&row[0]), (text(&row[1]), of(&text(&row[2]))? * 1_000_000))))
-        .collect()
+    rows.iter().filter_map(|row| Some((text(&row[0]), (text(&row[1]), of(&text(&row[2]))? * 1_000_000)))).collect()
 }

@@ -54,7 +54,9 @@ impl Default for Options {
 pub fn run(options: &Options) -> anyhow::Result<Verdict> {
     let mut instance = Instance::prepare();
     // Catching up must not outlast the test, and nothing may be folded or deleted before it is looked at.
-    instance.config("[scheduler]\ncatch_up_spread = \"1s\"\nhorizon = \"3s\"\n[backup]\nevery = \"0\"\n[log]\nlevel = \"warn\"\n");
+    instance.config(
+        "[scheduler]\ncatch_up_spread = \"1s\"\nhorizon = \"3s\"\n[backup]\nevery = \"0\"\n[log]\nlevel = \"warn\"\n",
+    );
     instance.up();
     let marks = instance.dir().join("marks");
     let began = Instant::now();

@@ -18,7 +18,9 @@ pub(super) fn add_all(instance: &Instance, options: &Options, marks: &Path) -> a
     thread::scope(|scope| {
         let adders: Vec<_> = specs
             .chunks(specs.len().div_ceil(4))
-            .map(|part| scope.spawn(move || part.iter().for_each(|spec| drop(instance.ok("POST", "/schedules", spec.clone())))))
+            .map(|part| {
+                scope.spawn(move || part.iter().for_each(|spec| drop(instance.ok("POST", "/schedules", spec.clone()))))
+            })
             .collect();
         adders.into_iter().try_for_each(|adder| adder.join().map_err(|_| anyhow::anyhow!("a schedule was refused")))
     })
@@ -30,7 +32,8 @@ fn spec(n: usize, period: usize, marks: &Path) -> Value {
         (_, 1) => "* * * * * *".to_owned(),
         // The period of a cron field must divide the minute for the instants to be equally far apart.
         (_, period) => {
-            let period = [2, 3, 4, 5, 6, 10, 12, 15, 20, 30].into_iter().filter(|step| *step <= period).max().unwrap_or(2);
+            let period =
+                [2, 3, 4, 5, 6, 10, 12, 15, 20, 30].into_iter().filter(|step| *step <= period).max().unwrap_or(2);
             format!("{}/{period} * * * * *", n % period)
         }
     };
@@ -56,7 +59,7 @@ fn spec(n: usize, period: usize, marks: &Path) -> Value {
         _ => ("slow", json!({ "command": job(&["sleep=20000"]), "timeout": "1s", "kill_grace": "1s" })),
     };
     let catch_up = ["none", "latest", "all"][n / 11 % 3];
-    if n / 33 % 4 == 0 {
+    if (n / 33).is_multiple_of(4) {
         spec["retry_lost"] = json!(true);
         if spec["retries"].is_null() {
             spec["retries"] = json!({ "max": 1, "delay": "1s" });

@@ -9,7 +9,10 @@ use sloth_tests::process::{is_alive, wait_for};
 #[test]
 fn a_run_that_ended_while_slothd_was_dead_keeps_its_exit_code_and_output() {
     let mut instance = Instance::start();
-    instance.add_shell("long", "echo begun; sleep 1; i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done; exit 7");
+    instance.add_shell(
+        "long",
+        "echo begun; sleep 1; i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done; exit 7",
+    );
     let run = instance.trigger("long");
     instance.reaches(&run, "running");
     instance.kill9();

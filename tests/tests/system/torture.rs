@@ -12,3 +12,14 @@ fn kill_loop() {
     assert!(verdict.findings.is_empty(), "{verdict}");
     assert!(verdict.ledger_rows > 1000, "too little happened: {verdict}");
 }
+
+/// While the supervisor lives nothing is ever lost, however often slothd dies.
+#[test]
+fn kill_loop_of_slothd_alone() {
+    let seed = random::seed("kill_loop_of_slothd_alone");
+    let options = Options { kills: 60, schedules: 300, supervisor_percent: 0, seed, ..Options::default() };
+    let verdict = torture::run(&options).expect("the loop ends");
+    println!("{verdict}");
+    assert!(verdict.findings.is_empty(), "{verdict}");
+    assert_eq!(verdict.outcomes.get("lost"), None, "{verdict}");
+}
