@@ -24,31 +24,15 @@ struct Command {
 }
 
 const COMMANDS: &[Command] = &[
-    Command {
-        name: "test",
-        summary: Some("Run everything that must pass; `test --help` tells more"),
-        run: test::run,
-    },
-    Command {
-        name: "tidy",
-        summary: Some("Check the laws of the house that compilers do not know"),
-        run: tidy::run,
-    },
+    Command { name: "test", summary: Some("Run everything that must pass; `test --help` tells more"), run: test::run },
+    Command { name: "tidy", summary: Some("Check the laws of the house that compilers do not know"), run: tidy::run },
     Command {
         name: "tools",
         summary: Some("Install the cargo tools that `test` needs, print versions"),
         run: tools::run,
     },
-    Command {
-        name: "demo",
-        summary: Some("Show in half a minute what slothd is good for"),
-        run: demo::run,
-    },
-    Command {
-        name: "bench",
-        summary: None,
-        run: bench::run,
-    },
+    Command { name: "demo", summary: Some("Show in half a minute what slothd is good for"), run: demo::run },
+    Command { name: "bench", summary: None, run: bench::run },
     Command {
         name: "torture",
         summary: Some("Kill slothd in a loop, check what must still be true; `torture --help` tells more"),
@@ -67,10 +51,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
-        eprint!(
-            "unknown_command: `{name}` is not a sub-command of cargo xtask\n\n{}",
-            help()
-        );
+        eprint!("unknown_command: `{name}` is not a sub-command of cargo xtask\n\n{}", help());
         return ExitCode::from(2);
     };
     match (command.run)(rest) {

@@ -18,14 +18,8 @@ pub struct Tool {
     version: &'static str,
 }
 
-pub const NEXTEST: Tool = Tool {
-    name: "nextest",
-    version: "0.9.151",
-};
-pub const DENY: Tool = Tool {
-    name: "deny",
-    version: "0.20.2",
-};
+pub const NEXTEST: Tool = Tool { name: "nextest", version: "0.9.151" };
+pub const DENY: Tool = Tool { name: "deny", version: "0.20.2" };
 
 /// Runs `cargo xtask tools`.
 pub fn run(args: &[String]) -> Result<ExitCode> {
@@ -62,20 +56,13 @@ pub fn ensure(tool: Tool, root: &Path) -> Result<()> {
     if !status.success() {
         bail!("cannot install {package} {version} ({status}); install it by hand and repeat");
     }
-    println!(
-        "{package} {version} installed in {:.0} s",
-        start.elapsed().as_secs_f64()
-    );
+    println!("{package} {version} installed in {:.0} s", start.elapsed().as_secs_f64());
     Ok(())
 }
 
 /// The first line that `cargo <tool> --version` prints, if it is installed.
 fn version(tool: Tool, root: &Path) -> Option<String> {
-    let output = workspace::cargo(root)
-        .args([tool.name, "--version"])
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
+    let output = workspace::cargo(root).args([tool.name, "--version"]).stderr(Stdio::null()).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).lines().next()?.to_owned();
     output.status.success().then_some(text)
 }

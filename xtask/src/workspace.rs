@@ -34,18 +34,11 @@ pub fn files(root: &Path) -> Result<Vec<String>> {
         .output()
         .context("cannot run git, which knows the files of the project")?;
     if !output.status.success() {
-        bail!(
-            "git ls-files failed in {}: {}",
-            root.display(),
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("git ls-files failed in {}: {}", root.display(), String::from_utf8_lossy(&output.stderr).trim());
     }
     let listed = String::from_utf8(output.stdout).context("git ls-files printed a path that is not UTF-8")?;
-    let mut files: Vec<String> = listed
-        .split('\0')
-        .filter(|path| !path.is_empty() && root.join(path).is_file())
-        .map(str::to_owned)
-        .collect();
+    let mut files: Vec<String> =
+        listed.split('\0').filter(|path| !path.is_empty() && root.join(path).is_file()).map(str::to_owned).collect();
     files.sort();
     files.dedup();
     Ok(files)

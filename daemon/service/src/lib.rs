@@ -1,7 +1,7 @@
 //! The use cases of slothd and who may use them. Every door calls these, and nothing else.
 //!
 //! Reads go to the store's read-only connections and may block for a moment; changes go through the engine's mailbox. Each use case
-//! takes the [`Caller`] first and checks him in one place ([`access`]); each change and each refusal leaves an audit entry.
+//! takes the [`Caller`] first and checks him in one place (`access`); each change and each refusal leaves an audit entry.
 
 mod access;
 mod audit;

@@ -44,11 +44,7 @@ pub fn run(args: &[String]) -> Result<ExitCode> {
         report.add(step.name, start.elapsed(), outcome);
     }
     report.close();
-    Ok(if report.failed() {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(if report.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Runs one step; what keeps it from running at all is a failure of that step, and the next ones still have their turn.

@@ -98,13 +98,7 @@ mod tests {
     #[test]
     fn options_name_steps() {
         let wish = parsed("--quick --only fmt --only=tidy").expect("a good line");
-        assert_eq!(
-            wish,
-            Wish::Run(Options {
-                only: vec!["fmt".to_owned(), "tidy".to_owned()],
-                quick: true
-            })
-        );
+        assert_eq!(wish, Wish::Run(Options { only: vec!["fmt".to_owned(), "tidy".to_owned()], quick: true }));
     }
 
     #[test]

@@ -38,15 +38,11 @@ impl Report {
     }
 
     pub fn failed(&self) -> bool {
-        self.steps
-            .iter()
-            .any(|(_, _, outcome)| matches!(outcome, Outcome::Failed(_)))
+        self.steps.iter().any(|(_, _, outcome)| matches!(outcome, Outcome::Failed(_)))
     }
 
     pub fn has_failed(&self, step: &str) -> bool {
-        self.steps
-            .iter()
-            .any(|(name, _, outcome)| *name == step && matches!(outcome, Outcome::Failed(_)))
+        self.steps.iter().any(|(name, _, outcome)| *name == step && matches!(outcome, Outcome::Failed(_)))
     }
 
     /// Prints the table of steps and everything that needs attention, the most important last.
@@ -113,11 +109,7 @@ mod tests {
     #[test]
     fn closing_repeats_what_needs_attention() {
         let mut report = Report::default();
-        report.add(
-            "fmt",
-            Duration::from_millis(1500),
-            Outcome::Failed("exit status: 1".to_owned()),
-        );
+        report.add("fmt", Duration::from_millis(1500), Outcome::Failed("exit status: 1".to_owned()));
         report.add("tidy", Duration::from_millis(500), Outcome::Passed);
         report.add("docs", Duration::ZERO, Outcome::Skipped("--quick".to_owned()));
         report.omit("black-box tests", "--quick");

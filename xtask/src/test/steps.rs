@@ -25,22 +25,8 @@ pub struct Step {
 }
 
 pub const STEPS: &[Step] = &[
-    Step {
-        name: "fmt",
-        about: "formatting",
-        slow: false,
-        needs: &[],
-        tool: None,
-        run: fmt,
-    },
-    Step {
-        name: "tidy",
-        about: "laws of the house",
-        slow: false,
-        needs: &[],
-        tool: None,
-        run: tidy,
-    },
+    Step { name: "fmt", about: "formatting", slow: false, needs: &[], tool: None, run: fmt },
+    Step { name: "tidy", about: "laws of the house", slow: false, needs: &[], tool: None, run: tidy },
     Step {
         name: "deny",
         about: "licences, sources and versions of dependencies",
@@ -57,14 +43,7 @@ pub const STEPS: &[Step] = &[
         tool: Some(tools::DENY),
         run: advisories,
     },
-    Step {
-        name: "clippy",
-        about: "lints, warnings are errors",
-        slow: false,
-        needs: &[],
-        tool: None,
-        run: clippy,
-    },
+    Step { name: "clippy", about: "lints, warnings are errors", slow: false, needs: &[], tool: None, run: clippy },
     Step {
         name: "build",
         about: "the programs that black-box tests run",
@@ -111,11 +90,7 @@ fn fmt(root: &Path, _: &Options, _: &mut Report) -> Result<Outcome> {
 }
 
 fn tidy(root: &Path, _: &Options, _: &mut Report) -> Result<Outcome> {
-    Ok(if tidy::passes(root)? {
-        Outcome::Passed
-    } else {
-        Outcome::Failed("see the findings above".to_owned())
-    })
+    Ok(if tidy::passes(root)? { Outcome::Passed } else { Outcome::Failed("see the findings above".to_owned()) })
 }
 
 fn deny(root: &Path, _: &Options, _: &mut Report) -> Result<Outcome> {
@@ -144,21 +119,13 @@ fn advisories(root: &Path, _: &Options, _: &mut Report) -> Result<Outcome> {
 /// Why the advisory database could not be had, if that is what went wrong.
 fn unreachable(code: Option<i32>, stderr: &str) -> Option<String> {
     if code == Some(124) {
-        return Some(format!(
-            "the advisory database did not arrive in {ADVISORIES_SECONDS_MAX} s"
-        ));
+        return Some(format!("the advisory database did not arrive in {ADVISORIES_SECONDS_MAX} s"));
     }
     if code == Some(0) || !stderr.contains("failed to fetch advisory database") {
         return None;
     }
-    let detail = stderr
-        .lines()
-        .find(|line| line.starts_with("fatal: "))
-        .unwrap_or("no details");
-    Some(format!(
-        "the advisory database cannot be fetched ({})",
-        detail.trim_start_matches("fatal: ")
-    ))
+    let detail = stderr.lines().find(|line| line.starts_with("fatal: ")).unwrap_or("no details");
+    Some(format!("the advisory database cannot be fetched ({})", detail.trim_start_matches("fatal: ")))
 }
 
 fn clippy(root: &Path, _: &Options, _: &mut Report) -> Result<Outcome> {
@@ -166,11 +133,7 @@ fn clippy(root: &Path, _: &Options, _: &mut Report) -> Result<Outcome> {
 }
 
 fn docs(root: &Path, _: &Options, _: &mut Report) -> Result<Outcome> {
-    finish(
-        workspace::cargo(root)
-            .args(["doc", "--workspace", "--no-deps"])
-            .env("RUSTDOCFLAGS", "-D warnings"),
-    )
+    finish(workspace::cargo(root).args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
 fn build(root: &Path, _: &Options, _: &mut Report) -> Result<Outcome> {
@@ -184,17 +147,12 @@ fn doctests(root: &Path, _: &Options, _: &mut Report) -> Result<Outcome> {
 fn tests(root: &Path, options: &Options, report: &mut Report) -> Result<Outcome> {
     let skips = skips_file()?;
     let mut command = workspace::cargo(root);
-    command
-        .args(["nextest", "run", "--workspace", "--no-fail-fast"])
-        .env(SKIPS_VARIABLE, &skips);
+    command.args(["nextest", "run", "--workspace", "--no-fail-fast"]).env(SKIPS_VARIABLE, &skips);
     if options.quick {
         command.args(["--filterset", "not package(sloth-tests)"]);
         report.omit("black-box tests", "--quick");
     }
-    let mut child = command
-        .stderr(Stdio::piped())
-        .spawn()
-        .context("cannot run cargo nextest")?;
+    let mut child = command.stderr(Stdio::piped()).spawn().context("cannot run cargo nextest")?;
     let stderr = child.stderr.take().context("cargo nextest has no standard error")?;
     if let Some(counts) = relay(stderr)? {
         report.set_counts(counts);
@@ -231,18 +189,12 @@ fn relay(stderr: impl Read) -> Result<Option<String>> {
 }
 
 fn finish(command: &mut Command) -> Result<Outcome> {
-    let status = command
-        .status()
-        .with_context(|| format!("cannot run {}", command.get_program().to_string_lossy()))?;
+    let status = command.status().with_context(|| format!("cannot run {}", command.get_program().to_string_lossy()))?;
     Ok(outcome(status))
 }
 
 fn outcome(status: ExitStatus) -> Outcome {
-    if status.success() {
-        Outcome::Passed
-    } else {
-        Outcome::Failed(status.to_string())
-    }
+    if status.success() { Outcome::Passed } else { Outcome::Failed(status.to_string()) }
 }
 
 #[cfg(test)]
@@ -264,21 +216,14 @@ mod tests {
     fn counts_of_the_runner_are_kept() {
         let output = "    PASS one\n     Summary [   0.011s] 1 test run: 1 passed, 0 skipped\n";
         let counts = relay(output.as_bytes()).expect("readable");
-        assert_eq!(
-            counts.as_deref(),
-            Some("     Summary [   0.011s] 1 test run: 1 passed, 0 skipped")
-        );
+        assert_eq!(counts.as_deref(), Some("     Summary [   0.011s] 1 test run: 1 passed, 0 skipped"));
     }
 
     #[test]
     fn needs_come_before_those_who_need_them() {
         for (at, step) in STEPS.iter().enumerate() {
             for need in step.needs {
-                assert!(
-                    STEPS[..at].iter().any(|earlier| earlier.name == *need),
-                    "{} needs {need}",
-                    step.name
-                );
+                assert!(STEPS[..at].iter().any(|earlier| earlier.name == *need), "{} needs {need}", step.name);
             }
         }
     }

@@ -41,8 +41,7 @@ fn number(name: &str) -> Option<&str> {
 }
 
 fn has_heading(text: &str, heading: &str) -> bool {
-    text.lines()
-        .any(|line| line.starts_with('#') && line.trim_start_matches('#').trim() == heading)
+    text.lines().any(|line| line.starts_with('#') && line.trim_start_matches('#').trim() == heading)
 }
 
 #[cfg(test)]
@@ -53,32 +52,20 @@ mod tests {
     const PAGE: &str = "# A\n## Context\n## Decision\n## Cost\n## How we would notice that it was wrong\n";
 
     fn file(name: &str, text: &str) -> File {
-        File {
-            path: format!("docs/decisions/{name}"),
-            text: text.to_owned(),
-        }
+        File { path: format!("docs/decisions/{name}"), text: text.to_owned() }
     }
 
     #[test]
     fn a_page_has_four_parts() {
         assert!(check(&[file("0001-one-store.md", PAGE), file("README.md", "")]).is_empty());
         let missing = PAGE.replace("## Cost\n", "");
-        assert_eq!(
-            brief(&check(&[file("0001-a.md", &missing)])),
-            ["docs/decisions/0001-a.md:1 no heading `Cost`"]
-        );
+        assert_eq!(brief(&check(&[file("0001-a.md", &missing)])), ["docs/decisions/0001-a.md:1 no heading `Cost`"]);
     }
 
     #[test]
     fn names_are_numbered_once() {
-        assert_eq!(
-            check(&[file("1-a.md", PAGE), file("0002-A.md", PAGE), file("0003.md", PAGE)]).len(),
-            3
-        );
+        assert_eq!(check(&[file("1-a.md", PAGE), file("0002-A.md", PAGE), file("0003.md", PAGE)]).len(), 3);
         let found = brief(&check(&[file("0001-a.md", PAGE), file("0001-b.md", PAGE)]));
-        assert_eq!(
-            found,
-            ["docs/decisions/0001-b.md:1 number 0001 is taken by docs/decisions/0001-a.md"]
-        );
+        assert_eq!(found, ["docs/decisions/0001-b.md:1 number 0001 is taken by docs/decisions/0001-a.md"]);
     }
 }

@@ -37,10 +37,7 @@ pub fn load(root: &Path, files: &[File]) -> Result<Graph> {
         .output()
         .context("cannot run cargo metadata")?;
     if !output.status.success() {
-        bail!(
-            "cargo metadata failed: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
     let metadata: Value = serde_json::from_slice(&output.stdout).context("cargo metadata printed no JSON")?;
     graph(root, &metadata, files)
@@ -78,32 +75,19 @@ pub fn check(graph: &Graph) -> Vec<Finding> {
             findings.push(Finding::error(manifest, 1, what, remedy));
         }
     }
-    findings.extend(
-        graph
-            .edges
-            .iter()
-            .filter_map(|edge| if edge.internal { inside(edge) } else { outside(edge) }),
-    );
+    findings.extend(graph.edges.iter().filter_map(|edge| if edge.internal { inside(edge) } else { outside(edge) }));
     findings
 }
 
 /// An edge between two crates of the workspace; tests follow the same table, so that no layer leans on an upper one.
 fn inside(edge: &Edge) -> Option<Finding> {
-    let Row {
-        may_use: Uses::Only(allowed),
-        ..
-    } = row(&edge.from)?
-    else {
+    let Row { may_use: Uses::Only(allowed), .. } = row(&edge.from)? else {
         return None;
     };
     if allowed.contains(&edge.to.as_str()) {
         return None;
     }
-    let allowed = if allowed.is_empty() {
-        "no other crate of the workspace".to_owned()
-    } else {
-        allowed.join(", ")
-    };
+    let allowed = if allowed.is_empty() { "no other crate of the workspace".to_owned() } else { allowed.join(", ") };
     let remedy = format!(
         "{} may use {allowed}: pass what is needed as an argument or a port; tests of several crates live in tests/",
         edge.from
@@ -113,10 +97,7 @@ fn inside(edge: &Edge) -> Option<Finding> {
 
 /// An edge to a library from elsewhere.
 fn outside(edge: &Edge) -> Option<Finding> {
-    let Row {
-        may_use: Uses::Only(_), ..
-    } = row(&edge.from)?
-    else {
+    let Row { may_use: Uses::Only(_), .. } = row(&edge.from)? else {
         return None;
     };
     let to = edge.to.as_str();
@@ -141,12 +122,7 @@ fn outside(edge: &Edge) -> Option<Finding> {
 impl Edge {
     fn finding(&self, remedy: String) -> Finding {
         let kind = if self.dev { " in tests" } else { "" };
-        Finding::error(
-            &self.manifest,
-            self.line,
-            format!("{} must not use {}{kind}", self.from, self.to),
-            remedy,
-        )
+        Finding::error(&self.manifest, self.line, format!("{} must not use {}{kind}", self.from, self.to), remedy)
     }
 }
 
@@ -158,26 +134,20 @@ fn row(name: &str) -> Option<&'static Row> {
 fn line_of(files: &[File], manifest: &str, key: &str) -> usize {
     let states = |line: &str| {
         let line = line.trim_start();
-        let rest = line
-            .strip_prefix(key)
-            .or_else(|| line.rsplit_once(&format!("dependencies.{key}")).map(|(_, rest)| rest));
+        let rest =
+            line.strip_prefix(key).or_else(|| line.rsplit_once(&format!("dependencies.{key}")).map(|(_, rest)| rest));
         rest.is_some_and(|rest| rest.starts_with([' ', '.', '=', ']']))
     };
     let file = files.iter().find(|file| file.path == manifest);
-    file.and_then(|file| file.text.lines().position(states))
-        .map_or(1, |at| at + 1)
+    file.and_then(|file| file.text.lines().position(states)).map_or(1, |at| at + 1)
 }
 
 fn list<'a>(value: &'a Value, key: &str) -> Result<&'a Vec<Value>> {
-    value[key]
-        .as_array()
-        .with_context(|| format!("cargo metadata has no list `{key}`"))
+    value[key].as_array().with_context(|| format!("cargo metadata has no list `{key}`"))
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str> {
-    value[key]
-        .as_str()
-        .with_context(|| format!("cargo metadata has no text `{key}`"))
+    value[key].as_str().with_context(|| format!("cargo metadata has no text `{key}`"))
 }
 
 #[cfg(test)]
@@ -189,21 +159,11 @@ mod tests {
 
     fn edge(from: &str, to: &str, dev: bool) -> Edge {
         let internal = row(to).is_some();
-        Edge {
-            from: from.to_owned(),
-            to: to.to_owned(),
-            internal,
-            dev,
-            manifest: "m".to_owned(),
-            line: 1,
-        }
+        Edge { from: from.to_owned(), to: to.to_owned(), internal, dev, manifest: "m".to_owned(), line: 1 }
     }
 
     fn is_refused(from: &str, to: &str, dev: bool) -> bool {
-        let graph = Graph {
-            members: Vec::new(),
-            edges: vec![edge(from, to, dev)],
-        };
+        let graph = Graph { members: Vec::new(), edges: vec![edge(from, to, dev)] };
         !check(&graph).is_empty()
     }
 
@@ -249,10 +209,7 @@ mod tests {
 
     #[test]
     fn an_unknown_crate_needs_a_row() {
-        let graph = Graph {
-            members: vec![("sloth-new".to_owned(), "new/Cargo.toml".to_owned())],
-            edges: Vec::new(),
-        };
+        let graph = Graph { members: vec![("sloth-new".to_owned(), "new/Cargo.toml".to_owned())], edges: Vec::new() };
         let expected = ["new/Cargo.toml:1 sloth-new is not in the table of who may know whom"];
         assert_eq!(brief(&check(&graph)), expected);
     }
@@ -261,19 +218,13 @@ mod tests {
     fn findings_point_into_the_manifest() {
         let manifest =
             "[package]\nname = \"sloth-core\"\n\n[dependencies]\ntokio-stream = \"1\"\ntokio.workspace = true\n";
-        let files = [File {
-            path: "daemon/core/Cargo.toml".to_owned(),
-            text: manifest.to_owned(),
-        }];
+        let files = [File { path: "daemon/core/Cargo.toml".to_owned(), text: manifest.to_owned() }];
         let metadata = json!({ "packages": [{
             "name": "sloth-core",
             "manifest_path": "/w/daemon/core/Cargo.toml",
             "dependencies": [{ "name": "tokio", "kind": null, "rename": null }],
         }]});
         let graph = graph(Path::new("/w"), &metadata, &files).expect("good metadata");
-        assert_eq!(
-            brief(&check(&graph)),
-            ["daemon/core/Cargo.toml:6 sloth-core must not use tokio"]
-        );
+        assert_eq!(brief(&check(&graph)), ["daemon/core/Cargo.toml:6 sloth-core must not use tokio"]);
     }
 }

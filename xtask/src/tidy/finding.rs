@@ -22,20 +22,11 @@ pub struct Finding {
 
 impl Finding {
     pub fn error(path: &str, line: usize, what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Error,
-            path: path.to_owned(),
-            line,
-            what: what.into(),
-            remedy: remedy.into(),
-        }
+        Self { severity: Severity::Error, path: path.to_owned(), line, what: what.into(), remedy: remedy.into() }
     }
 
     pub fn warning(path: &str, line: usize, what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Warning,
-            ..Self::error(path, line, what, remedy)
-        }
+        Self { severity: Severity::Warning, ..Self::error(path, line, what, remedy) }
     }
 }
 
@@ -45,19 +36,12 @@ impl fmt::Display for Finding {
             Severity::Warning => "warning",
             Severity::Error => "error",
         };
-        write!(
-            f,
-            "{}:{}: {word}: {}\n    remedy: {}",
-            self.path, self.line, self.what, self.remedy
-        )
+        write!(f, "{}:{}: {word}: {}\n    remedy: {}", self.path, self.line, self.what, self.remedy)
     }
 }
 
 /// `path:line what` of each finding: the form in which tests of checks compare.
 #[cfg(test)]
 pub fn brief(findings: &[Finding]) -> Vec<String> {
-    findings
-        .iter()
-        .map(|finding| format!("{}:{} {}", finding.path, finding.line, finding.what))
-        .collect()
+    findings.iter().map(|finding| format!("{}:{} {}", finding.path, finding.line, finding.what)).collect()
 }

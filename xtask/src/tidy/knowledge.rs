@@ -21,39 +21,19 @@ pub const CRATES: &[Row] = &[
     only("sloth-exec", &["sloth-core", "sloth-api"]),
     only("sloth-engine", &["sloth-core"]),
     only("sloth-worker", &["sloth-core", "sloth-api", "sloth-lua", "sloth-exec"]),
-    only(
-        "sloth-service",
-        &["sloth-core", "sloth-api", "sloth-store", "sloth-engine"],
-    ),
+    only("sloth-service", &["sloth-core", "sloth-api", "sloth-store", "sloth-engine"]),
     only("sloth-doors", &["sloth-api", "sloth-service"]),
     only(
         "slothd",
-        &[
-            "sloth-api",
-            "sloth-core",
-            "sloth-store",
-            "sloth-exec",
-            "sloth-engine",
-            "sloth-service",
-            "sloth-doors",
-        ],
+        &["sloth-api", "sloth-core", "sloth-store", "sloth-exec", "sloth-engine", "sloth-service", "sloth-doors"],
     ),
     only("slothctl", &["sloth-api"]),
-    Row {
-        name: "sloth-tests",
-        may_use: Uses::Anything,
-    },
-    Row {
-        name: "xtask",
-        may_use: Uses::Anything,
-    },
+    Row { name: "sloth-tests", may_use: Uses::Anything },
+    Row { name: "xtask", may_use: Uses::Anything },
 ];
 
 const fn only(name: &'static str, may_use: &'static [&'static str]) -> Row {
-    Row {
-        name,
-        may_use: Uses::Only(may_use),
-    }
+    Row { name, may_use: Uses::Only(may_use) }
 }
 
 /// A library that does I/O or shapes whoever uses it, and the crates that may use it.
@@ -64,47 +44,20 @@ pub struct Heavy {
 
 /// Libraries that are not here are free, except in the core.
 pub const HEAVY: &[Heavy] = &[
-    Heavy {
-        names: &["rusqlite", "libsqlite3-sys", "sqlx", "diesel"],
-        homes: &["sloth-store"],
-    },
-    Heavy {
-        names: &["axum", "tonic", "tower", "tower-http"],
-        homes: &["sloth-doors"],
-    },
+    Heavy { names: &["rusqlite", "libsqlite3-sys", "sqlx", "diesel"], homes: &["sloth-store"] },
+    Heavy { names: &["axum", "tonic", "tower", "tower-http"], homes: &["sloth-doors"] },
     Heavy {
         // slothctl's tests play the daemon; slothctl itself speaks through the client of sloth-api.
         names: &["hyper", "hyper-util", "http-body-util"],
         homes: &["sloth-api", "sloth-doors", "slothctl"],
     },
-    Heavy {
-        names: &["reqwest", "ureq", "async-std", "smol", "async-process"],
-        homes: &[],
-    },
-    Heavy {
-        names: &["zbus"],
-        homes: &["sloth-exec", "sloth-doors"],
-    },
-    Heavy {
-        names: &["mlua"],
-        homes: &["sloth-lua"],
-    },
-    Heavy {
-        names: &["clap", "clap_complete", "clap_mangen"],
-        homes: &["slothd", "slothctl"],
-    },
-    Heavy {
-        names: &["nix", "libc", "rustix"],
-        homes: &["sloth-exec", "slothd"],
-    },
-    Heavy {
-        names: &["croner"],
-        homes: &["sloth-core"],
-    },
-    Heavy {
-        names: &["sd-notify", "tokio-cron-scheduler", "tracing-journald"],
-        homes: &["slothd"],
-    },
+    Heavy { names: &["reqwest", "ureq", "async-std", "smol", "async-process"], homes: &[] },
+    Heavy { names: &["zbus"], homes: &["sloth-exec", "sloth-doors"] },
+    Heavy { names: &["mlua"], homes: &["sloth-lua"] },
+    Heavy { names: &["clap", "clap_complete", "clap_mangen"], homes: &["slothd", "slothctl"] },
+    Heavy { names: &["nix", "libc", "rustix"], homes: &["sloth-exec", "slothd"] },
+    Heavy { names: &["croner"], homes: &["sloth-core"] },
+    Heavy { names: &["sd-notify", "tokio-cron-scheduler", "tracing-journald"], homes: &["slothd"] },
     Heavy {
         names: &["tokio", "tokio-stream", "tokio-util"],
         homes: &[
@@ -122,25 +75,8 @@ pub const HEAVY: &[Heavy] = &[
 
 /// All that the core may use from outside. Its types are not serializable on purpose, so serde is not among them.
 pub const CORE: &str = "sloth-core";
-pub const CORE_LIBRARIES: &[&str] = &[
-    "jiff",
-    "chrono",
-    "chrono-tz",
-    "croner",
-    "thiserror",
-    "uuid",
-    "sha2",
-    "tracing",
-];
+pub const CORE_LIBRARIES: &[&str] = &["jiff", "chrono", "chrono-tz", "croner", "thiserror", "uuid", "sha2", "tracing"];
 
 /// Libraries for tests, free as dev-dependencies of every crate.
-pub const TEST_LIBRARIES: &[&str] = &[
-    "proptest",
-    "insta",
-    "tempfile",
-    "serde",
-    "serde_json",
-    "anyhow",
-    "nix",
-    "tracing-subscriber",
-];
+pub const TEST_LIBRARIES: &[&str] =
+    &["proptest", "insta", "tempfile", "serde", "serde_json", "anyhow", "nix", "tracing-subscriber"];

@@ -14,9 +14,8 @@ const UNSAFE_HOME: &str = "daemon/exec/";
 /// Marks of unfinished work, in comments and in files that are not Rust.
 const MARKS: &[&str] = &["TODO", "FIXME", "XXX"];
 /// Extensions and names of other files in which such marks are looked for.
-const MARKED: &[&str] = &[
-    "sh", "py", "js", "css", "html", "sql", "lua", "luau", "sloth", "toml", "proto", "service", "run",
-];
+const MARKED: &[&str] =
+    &["sh", "py", "js", "css", "html", "sql", "lua", "luau", "sloth", "toml", "proto", "service", "run"];
 
 const CLOCK_REMEDY: &str = "take the time as an argument: the same code must run in simulation";
 const UNFINISHED_REMEDY: &str = "finish it, or write down what is missing where work is planned";
@@ -31,10 +30,7 @@ pub fn check(path: &str, source: &Source, in_test: &[bool]) -> Vec<Finding> {
             found(&format!("{clock} in the core"), CLOCK_REMEDY);
         }
         if has_word(code, "unsafe") && !path.starts_with(UNSAFE_HOME) {
-            found(
-                "unsafe outside sloth-exec",
-                "use a safe wrapper (nix, rustix), or move this into sloth-exec",
-            );
+            found("unsafe outside sloth-exec", "use a safe wrapper (nix, rustix), or move this into sloth-exec");
         }
         if code.contains(".unwrap()") && !in_test[at] {
             let remedy = "return the error, or `expect(\"why it holds\")` where an invariant is local";
@@ -68,15 +64,8 @@ fn mark(text: &str) -> Option<&'static str> {
 
 /// The clock that a line of code reads or names.
 fn clock(code: &str) -> Option<&'static str> {
-    const NAMED: &[&str] = &[
-        "SystemTime",
-        "time::Instant",
-        "Instant::now",
-        "Timestamp::now",
-        "Zoned::now",
-        "Utc::now",
-        "Local::now",
-    ];
+    const NAMED: &[&str] =
+        &["SystemTime", "time::Instant", "Instant::now", "Timestamp::now", "Zoned::now", "Utc::now", "Local::now"];
     let named = NAMED.iter().copied().find(|name| has_word(code, name));
     let imported = code.contains("std::time::{") && has_word(code, "Instant");
     named.or(imported.then_some("time::Instant"))
@@ -96,15 +85,9 @@ mod tests {
     #[test]
     fn the_core_has_no_clock() {
         let text = "use std::time::{Duration, Instant};\nlet now = SystemTime::now();\nlet then = Timestamp::now();";
-        let expected = [
-            "time::Instant in the core",
-            "SystemTime in the core",
-            "Timestamp::now in the core",
-        ];
-        let places: Vec<String> = (1..)
-            .zip(expected)
-            .map(|(line, what)| format!("daemon/core/a.rs:{line} {what}"))
-            .collect();
+        let expected = ["time::Instant in the core", "SystemTime in the core", "Timestamp::now in the core"];
+        let places: Vec<String> =
+            (1..).zip(expected).map(|(line, what)| format!("daemon/core/a.rs:{line} {what}")).collect();
         assert_eq!(found("daemon/core/a.rs", text), places);
         assert!(found("daemon/engine/a.rs", text).is_empty());
         assert!(found("daemon/core/examples/a.rs", text).is_empty());
@@ -113,10 +96,7 @@ mod tests {
 
     #[test]
     fn unsafe_lives_in_exec() {
-        assert_eq!(
-            found("ctl/a.rs", "let a = unsafe { b() };"),
-            ["ctl/a.rs:1 unsafe outside sloth-exec"]
-        );
+        assert_eq!(found("ctl/a.rs", "let a = unsafe { b() };"), ["ctl/a.rs:1 unsafe outside sloth-exec"]);
         assert!(found("daemon/exec/a.rs", "unsafe { b() }").is_empty());
         assert!(found("ctl/a.rs", "#![deny(unsafe_code)] // unsafe\nlet a = \"unsafe\";").is_empty());
     }
@@ -124,20 +104,14 @@ mod tests {
     #[test]
     fn unwrap_is_for_tests() {
         let source = rust::read("a.unwrap();\nb.unwrap();\nc.unwrap_or(1);");
-        assert_eq!(
-            brief(&check("a.rs", &source, &[false, true, false])),
-            ["a.rs:1 .unwrap() outside tests"]
-        );
+        assert_eq!(brief(&check("a.rs", &source, &[false, true, false])), ["a.rs:1 .unwrap() outside tests"]);
     }
 
     #[test]
     fn unfinished_work_is_named() {
         let text = "// TODO later\ntodo!()\nlet a = \"TODO XXXXXX\"; // XXXXXX is for mktemp";
         assert_eq!(found("a.rs", text), ["a.rs:2 todo!", "a.rs:1 TODO"]);
-        let script = File {
-            path: ".ci/run".to_owned(),
-            text: "a\n# FIXME\nmktemp x.XXXXXX\n".to_owned(),
-        };
+        let script = File { path: ".ci/run".to_owned(), text: "a\n# FIXME\nmktemp x.XXXXXX\n".to_owned() };
         assert_eq!(brief(&check_other(&script)), [".ci/run:2 FIXME"]);
     }
 }

@@ -21,12 +21,7 @@ pub fn check(file: &File, paths: &BTreeSet<&str>) -> Vec<Finding> {
                 continue;
             };
             let what = format!("link to `{target}`: there is no {path}");
-            findings.push(Finding::error(
-                &file.path,
-                at + 1,
-                what,
-                "correct the link or add the file",
-            ));
+            findings.push(Finding::error(&file.path, at + 1, what, "correct the link or add the file"));
         }
     }
     findings
@@ -76,10 +71,7 @@ fn exists(path: &str, paths: &BTreeSet<&str>) -> bool {
     let directory = format!("{path}/");
     path.is_empty()
         || paths.contains(path)
-        || paths
-            .range(directory.as_str()..)
-            .next()
-            .is_some_and(|next| next.starts_with(&directory))
+        || paths.range(directory.as_str()..).next().is_some_and(|next| next.starts_with(&directory))
 }
 
 #[cfg(test)]
@@ -89,13 +81,7 @@ mod tests {
 
     fn found(path: &str, text: &str) -> Vec<String> {
         let paths = BTreeSet::from(["README.md", "docs/a.md", "docs/b/c.md", "docs/b.md"]);
-        brief(&check(
-            &File {
-                path: path.to_owned(),
-                text: text.to_owned(),
-            },
-            &paths,
-        ))
+        brief(&check(&File { path: path.to_owned(), text: text.to_owned() }, &paths))
     }
 
     #[test]
@@ -108,10 +94,8 @@ mod tests {
 
     #[test]
     fn broken_links_are_found_with_their_line() {
-        let expected = [
-            "docs/a.md:2 link to `../x.md`: there is no x.md",
-            "docs/a.md:3 link to `no.md`: there is no docs/no.md",
-        ];
+        let expected =
+            ["docs/a.md:2 link to `../x.md`: there is no x.md", "docs/a.md:3 link to `no.md`: there is no docs/no.md"];
         assert_eq!(found("docs/a.md", "\n[x](../x.md)\n[n]: no.md\n"), expected);
         assert_eq!(found("docs/a.md", "[x](../../docs/a.md)").len(), 1);
     }

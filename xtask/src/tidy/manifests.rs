@@ -13,12 +13,7 @@ pub fn check(file: &File) -> Vec<Finding> {
     let manifest: Table = match toml::from_str(&file.text) {
         Ok(manifest) => manifest,
         Err(error) => {
-            return vec![Finding::error(
-                &file.path,
-                1,
-                format!("unreadable: {error}"),
-                "mend the TOML",
-            )];
+            return vec![Finding::error(&file.path, 1, format!("unreadable: {error}"), "mend the TOML")];
         }
     };
     let mut findings = Vec::new();
@@ -30,11 +25,7 @@ pub fn check(file: &File) -> Vec<Finding> {
         findings.push(Finding::error(&file.path, 1, "lints are not inherited", remedy));
     }
     if !inherits(package.get("license")) {
-        let line = file
-            .text
-            .lines()
-            .position(|line| line.starts_with("license"))
-            .map_or(1, |at| at + 1);
+        let line = file.text.lines().position(|line| line.starts_with("license")).map_or(1, |at| at + 1);
         let remedy = "write `license.workspace = true` in `[package]`";
         findings.push(Finding::error(&file.path, line, "the licence is not inherited", remedy));
     }
@@ -42,10 +33,7 @@ pub fn check(file: &File) -> Vec<Finding> {
 }
 
 fn inherits(value: Option<&toml::Value>) -> bool {
-    value
-        .and_then(|value| value.get("workspace"))
-        .and_then(toml::Value::as_bool)
-        == Some(true)
+    value.and_then(|value| value.get("workspace")).and_then(toml::Value::as_bool) == Some(true)
 }
 
 #[cfg(test)]
@@ -54,10 +42,7 @@ mod tests {
     use crate::tidy::finding::brief;
 
     fn found(text: &str) -> Vec<String> {
-        brief(&check(&File {
-            path: "a/Cargo.toml".to_owned(),
-            text: text.to_owned(),
-        }))
+        brief(&check(&File { path: "a/Cargo.toml".to_owned(), text: text.to_owned() }))
     }
 
     #[test]
@@ -66,10 +51,7 @@ mod tests {
         let text = "[package]\nname = \"a\"\nlicense = \"MIT\"\n";
         assert_eq!(
             found(text),
-            [
-                "a/Cargo.toml:1 lints are not inherited",
-                "a/Cargo.toml:3 the licence is not inherited"
-            ]
+            ["a/Cargo.toml:1 lints are not inherited", "a/Cargo.toml:3 the licence is not inherited"]
         );
     }
 

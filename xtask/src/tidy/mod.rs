@@ -51,15 +51,8 @@ pub fn passes(root: &Path) -> Result<bool> {
     for finding in &findings {
         println!("{finding}");
     }
-    let errors = findings
-        .iter()
-        .filter(|finding| finding.severity == Severity::Error)
-        .count();
-    println!(
-        "tidy: {} files, {errors} errors, {} warnings",
-        files.len(),
-        findings.len() - errors
-    );
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+    println!("tidy: {} files, {errors} errors, {} warnings", files.len(), findings.len() - errors);
     Ok(errors == 0)
 }
 
@@ -93,10 +86,7 @@ fn read(root: &Path) -> Result<Vec<File>> {
     for path in workspace::files(root)? {
         let bytes = fs::read(root.join(&path)).with_context(|| format!("cannot read {path}"))?;
         // What is not UTF-8 is an image or a database; links may point to it, and nothing else is asked of it.
-        files.push(File {
-            path,
-            text: String::from_utf8(bytes).unwrap_or_default(),
-        });
+        files.push(File { path, text: String::from_utf8(bytes).unwrap_or_default() });
     }
     Ok(files)
 }

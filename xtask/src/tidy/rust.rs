@@ -13,12 +13,7 @@ pub struct Source {
 }
 
 pub fn read(text: &str) -> Source {
-    let mut reader = Reader {
-        chars: text.chars().collect(),
-        at: 0,
-        source: Source::default(),
-        code: String::new(),
-    };
+    let mut reader = Reader { chars: text.chars().collect(), at: 0, source: Source::default(), code: String::new() };
     while reader.at < reader.chars.len() {
         reader.step();
     }
@@ -204,11 +199,7 @@ mod tests {
             "let c: &'a str = b\"\"; let d = ''; let e = ''; let r#type = 1;",
         ];
         assert_eq!(source.code, code);
-        let strings: Vec<_> = source
-            .strings
-            .iter()
-            .map(|(line, text)| (*line, text.as_str()))
-            .collect();
+        let strings: Vec<_> = source.strings.iter().map(|(line, text)| (*line, text.as_str())).collect();
         assert_eq!(strings, [(1, "x // \\\" y"), (3, "raw \" text"), (4, "z")]);
         assert_eq!(source.comments[0], (1, "// why".to_owned()));
         assert_eq!(source.comments.last().map(|(line, _)| *line), Some(3));

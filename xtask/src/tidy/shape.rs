@@ -7,9 +7,7 @@ const LINES_MAX: usize = 600;
 const LINES_SMELL: usize = 400;
 
 /// Extensions of files that people write and read as programs.
-const SOURCES: &[&str] = &[
-    "rs", "sh", "py", "js", "css", "html", "sql", "lua", "luau", "sloth", "proto",
-];
+const SOURCES: &[&str] = &["rs", "sh", "py", "js", "css", "html", "sql", "lua", "luau", "sloth", "proto"];
 
 /// Directories of what programs write or what tests compare with.
 const RECORDED: &[&str] = &["golden", "snapshots", "vectors", "generated", "vendor"];
@@ -40,19 +38,9 @@ fn length(file: &File) -> Option<Finding> {
     let what = format!("{lines} lines");
     let remedy = "split it by state or by noun";
     Some(if lines > LINES_MAX {
-        Finding::error(
-            &file.path,
-            LINES_MAX + 1,
-            what,
-            format!("{remedy}; {LINES_MAX} is the limit"),
-        )
+        Finding::error(&file.path, LINES_MAX + 1, what, format!("{remedy}; {LINES_MAX} is the limit"))
     } else {
-        Finding::warning(
-            &file.path,
-            LINES_SMELL + 1,
-            what,
-            format!("{remedy} before it reaches {LINES_MAX}"),
-        )
+        Finding::warning(&file.path, LINES_SMELL + 1, what, format!("{remedy} before it reaches {LINES_MAX}"))
     })
 }
 
@@ -66,10 +54,7 @@ mod tests {
     use crate::tidy::finding::{Severity, brief};
 
     fn file(path: &str, first: &str, lines: usize) -> File {
-        File {
-            path: path.to_owned(),
-            text: format!("{first}\n{}", "x\n".repeat(lines - 1)),
-        }
+        File { path: path.to_owned(), text: format!("{first}\n{}", "x\n".repeat(lines - 1)) }
     }
 
     #[test]
@@ -81,11 +66,7 @@ mod tests {
 
     #[test]
     fn length_has_a_smell_and_a_limit() {
-        let severity = |lines| {
-            check(&file("a.rs", "//! Why.", lines))
-                .first()
-                .map(|finding| finding.severity)
-        };
+        let severity = |lines| check(&file("a.rs", "//! Why.", lines)).first().map(|finding| finding.severity);
         assert_eq!(severity(400), None);
         assert_eq!(severity(401), Some(Severity::Warning));
         assert_eq!(severity(600), Some(Severity::Warning));

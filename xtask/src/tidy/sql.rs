@@ -54,11 +54,7 @@ pub fn check(path: &str, source: &Source, in_test: &[bool], allowed: &[Allowed])
 
 /// Entries of the list that allow nothing any more.
 pub fn stale(files: &[File], allowed: &[Allowed]) -> Vec<Finding> {
-    let used = |entry: &Allowed| {
-        files
-            .iter()
-            .any(|file| file.path == entry.path && file.text.contains(entry.begins))
-    };
+    let used = |entry: &Allowed| files.iter().any(|file| file.path == entry.path && file.text.contains(entry.begins));
     let finding = |entry: &Allowed| {
         let what = format!("allowed SQL `{}` in {} is gone", entry.begins, entry.path);
         Finding::error("xtask/src/tidy/sql.rs", 1, what, "remove the entry from ALLOWED")
@@ -86,11 +82,7 @@ mod tests {
     use crate::tidy::finding::brief;
     use crate::tidy::rust;
 
-    const HELP: Allowed = Allowed {
-        path: "ctl/a.rs",
-        begins: "SELECT 1",
-        reason: "an example",
-    };
+    const HELP: Allowed = Allowed { path: "ctl/a.rs", begins: "SELECT 1", reason: "an example" };
 
     fn found(path: &str, text: &str, allowed: &[Allowed]) -> Vec<String> {
         let source = rust::read(text);
@@ -100,10 +92,8 @@ mod tests {
     #[test]
     fn statements_are_found_in_production_code() {
         let text = "a();\nb(\"\n   SELECT id FROM runs\");\nc(r#\"DELETE FROM runs\"#);";
-        let expected = [
-            "ctl/a.rs:2 SQL (SELECT) outside sloth-store",
-            "ctl/a.rs:4 SQL (DELETE FROM) outside sloth-store",
-        ];
+        let expected =
+            ["ctl/a.rs:2 SQL (SELECT) outside sloth-store", "ctl/a.rs:4 SQL (DELETE FROM) outside sloth-store"];
         assert_eq!(found("ctl/a.rs", text, &[]), expected);
         assert!(found("daemon/store/src/a.rs", text, &[]).is_empty());
         assert!(found("tests/src/a.rs", text, &[]).is_empty());
@@ -111,14 +101,7 @@ mod tests {
 
     #[test]
     fn english_and_http_are_not_sql() {
-        assert!(
-            found(
-                "ctl/a.rs",
-                "a(\"Select one\", \"DELETE\", \"DELETE /v1/x\", \"UPDATE\")",
-                &[]
-            )
-            .is_empty()
-        );
+        assert!(found("ctl/a.rs", "a(\"Select one\", \"DELETE\", \"DELETE /v1/x\", \"UPDATE\")", &[]).is_empty());
     }
 
     #[test]
@@ -131,12 +114,7 @@ mod tests {
     fn allowed_examples_stay_until_they_are_gone() {
         assert!(found("ctl/a.rs", "a(\"SELECT 1\")", &[HELP]).is_empty());
         assert_eq!(found("ctl/b.rs", "a(\"SELECT 1\")", &[HELP]).len(), 1);
-        let file = |text: &str| {
-            [File {
-                path: "ctl/a.rs".to_owned(),
-                text: text.to_owned(),
-            }]
-        };
+        let file = |text: &str| [File { path: "ctl/a.rs".to_owned(), text: text.to_owned() }];
         assert!(stale(&file("a(\"SELECT 1\")"), &[HELP]).is_empty());
         assert_eq!(stale(&file("a()"), &[HELP]).len(), 1);
     }

@@ -10,10 +10,7 @@ pub fn test_modules(files: &[File]) -> BTreeSet<String> {
     let mut modules = BTreeSet::new();
     for file in files.iter().filter(|file| file.path.ends_with(".rs")) {
         for item in items(&rust::read(&file.text)) {
-            modules.extend(
-                item.module
-                    .map(|name| format!("{}{name}", module_directory(&file.path))),
-            );
+            modules.extend(item.module.map(|name| format!("{}{name}", module_directory(&file.path))));
         }
     }
     modules
@@ -22,20 +19,11 @@ pub fn test_modules(files: &[File]) -> BTreeSet<String> {
 /// For each line whether it is test code.
 pub fn mask(path: &str, source: &Source, test_modules: &BTreeSet<String>) -> Vec<bool> {
     let lines = source.code.len();
-    let in_module = |module: &String| {
-        path.strip_prefix(module.as_str())
-            .is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
-    };
-    let whole = path
-        .split('/')
-        .rev()
-        .skip(1)
-        .any(|part| matches!(part, "tests" | "benches" | "examples"))
+    let in_module =
+        |module: &String| path.strip_prefix(module.as_str()).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'));
+    let whole = path.split('/').rev().skip(1).any(|part| matches!(part, "tests" | "benches" | "examples"))
         || test_modules.iter().any(in_module)
-        || source
-            .code
-            .iter()
-            .any(|line| line.trim_start().starts_with("#![cfg(test)]"));
+        || source.code.iter().any(|line| line.trim_start().starts_with("#![cfg(test)]"));
     let mut mask = vec![whole; lines];
     for item in items(source) {
         mask[item.first..=item.last.min(lines - 1)].fill(true);
@@ -94,20 +82,12 @@ fn item(source: &Source, first: usize) -> Item {
             text.push(c);
             let ends = (c == '}' && depth == 0) || (c == ';' && depth == 0 && brackets == 0);
             if ends {
-                return Item {
-                    first,
-                    last: line,
-                    module: outside_module(&text),
-                };
+                return Item { first, last: line, module: outside_module(&text) };
             }
         }
         text.push(' ');
     }
-    Item {
-        first,
-        last: source.code.len() - 1,
-        module: None,
-    }
+    Item { first, last: source.code.len() - 1, module: None }
 }
 
 fn outside_module(item: &str) -> Option<String> {
@@ -127,17 +107,9 @@ mod tests {
 
     #[test]
     fn items_under_cfg_test_are_tests() {
-        check(
-            "a/src/lib.rs",
-            "fn a() {}\n#[cfg(test)]\nmod tests {\n  fn b() {}\n}\nfn c() {}",
-            ".tttt.",
-        );
+        check("a/src/lib.rs", "fn a() {}\n#[cfg(test)]\nmod tests {\n  fn b() {}\n}\nfn c() {}", ".tttt.");
         check("a/src/lib.rs", "#[cfg(test)]\nuse x::{y,\n z};\nfn c() {}", "ttt.");
-        check(
-            "a/src/lib.rs",
-            "#[cfg(all(test, unix))]\nfn a(b: [u8; 2]) { 1 }\nfn c() {}",
-            "tt.",
-        );
+        check("a/src/lib.rs", "#[cfg(all(test, unix))]\nfn a(b: [u8; 2]) { 1 }\nfn c() {}", "tt.");
         check("a/src/lib.rs", "#[cfg(not(test))]\nfn a() {}", "..");
     }
 
@@ -149,14 +121,8 @@ mod tests {
 
     #[test]
     fn a_test_module_may_live_in_files() {
-        let file = |path: &str, text: &str| File {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        };
-        let files = [
-            file("a/src/lib.rs", "#[cfg(test)]\nmod model;\nmod real;"),
-            file("a/src/real.rs", ""),
-        ];
+        let file = |path: &str, text: &str| File { path: path.to_owned(), text: text.to_owned() };
+        let files = [file("a/src/lib.rs", "#[cfg(test)]\nmod model;\nmod real;"), file("a/src/real.rs", "")];
         let modules = test_modules(&files);
         let is_test = |path: &str| mask(path, &rust::read("fn a() {}"), &modules)[0];
         assert!(is_test("a/src/model.rs") && is_test("a/src/model/deep.rs"));

@@ -1,6 +1,6 @@
 //! HTTP/1.1 with JSON and server-sent events, on the Unix socket. `curl --unix-socket` works for everything.
 //!
-//! The routes stand in one table ([`routes`]), from which both the router and the OpenAPI document are made.
+//! The routes stand in one table ([`ROUTES`]), from which both the router and the OpenAPI document are made.
 
 mod answer;
 mod daemon_routes;
