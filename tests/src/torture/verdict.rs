@@ -180,7 +180,9 @@ fn lines_against_attempts(
                 }
             }
             "signaled" | "killed" | "timed_out" => {
-                if !ran && attempt.ended - attempt.started > BEFORE_ITS_LINE {
+                // A run that is cancelled while its process is still held, perhaps through several kills, is never released.
+                let held = attempt.outcome == "killed" && record.status == "cancelled";
+                if !ran && !held && attempt.ended - attempt.started > BEFORE_ITS_LINE {
                     verdict.finding(format!("{what} never ran"));
                 }
                 ended_early += u64::from(!ran);
