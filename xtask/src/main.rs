@@ -32,7 +32,11 @@ const COMMANDS: &[Command] = &[
         run: tools::run,
     },
     Command { name: "demo", summary: Some("Show in half a minute what slothd is good for"), run: demo::run },
-    Command { name: "bench", summary: None, run: bench::run },
+    Command {
+        name: "bench",
+        summary: Some("Measure against limits and rivals; `bench --help` tells more"),
+        run: bench::run,
+    },
     Command {
         name: "torture",
         summary: Some("Kill slothd in a loop, check what must still be true; `torture --help` tells more"),

@@ -30,7 +30,7 @@ async fn main() -> Result<()> {
     let Some(Report::Connected(_)) = reports.recv().await else { bail!("no supervisor") };
     ours(&executor, &mut reports, 100, 1).await?;
 
-    for round in 1..=3 {
+    for round in 1..=10 {
         let bare = rate(count, bare_sequential(count)?);
         let sequential = rate(count, ours(&executor, &mut reports, count, 1).await?);
         let bare_flight = rate(count, bare_in_flight(count)?);

@@ -1,0 +1,135 @@
+//! Databases as slothd would have left them.
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use sloth_core::record::{Decision, Occurrence, Record};
+use sloth_core::run::{Attempt, ProcessId, Run, RunStatus, RunTrigger, Usage};
+use sloth_core::trigger::Trigger;
+use sloth_core::{
+    Action, AttemptKey, Enabled, JitterMode, Keep, Limits, Moment, Origin, Overlap, Retries, RunId, Sandbox, Schedule,
+    ScheduleId, Uid,
+};
+use sloth_store::{OpenOptions, Store};
+
+/// Records of one transaction.
+const BATCH: usize = 500;
+
+pub fn schedules(dir: &Path, count: usize) {
+    let (store, _) = Store::open(&dir.join("stacks.db"), OpenOptions::default()).expect("opens");
+    write_schedules(&store, count, |n| format!("{} {} * * *", n % 60, n / 60 % 24));
+    store.close();
+}
+
+/// Ends without closing the store, as a power failure does.
+pub fn runs(dir: &Path, count: usize) {
+    let (store, _) = Store::open(&dir.join("stacks.db"), OpenOptions::default()).expect("opens");
+    let made = write_schedules(&store, count, |_| "30 2 * * *".to_owned());
+    let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
+    for some in made.chunks(BATCH) {
+        store.write(some.iter().flat_map(|schedule| going(schedule, &boot_id)).collect()).expect("written");
+    }
+    std::process::abort();
+}
+
+/// All that is on disk of a run with a process.
+fn going(schedule: &Schedule, boot_id: &str) -> Vec<Record> {
+    let at = super::clock::now();
+    let key = AttemptKey { run: RunId::v7(at, schedule.id.uuid().as_u128()), attempt: 1 };
+    // No such process: its number is beyond what Linux gives (proc_sys_kernel(5), pid_max).
+    let process = ProcessId { pid: 5_000_000, start_ticks: 1, boot_id: boot_id.to_owned() };
+    let run = Run {
+        id: key.run,
+        schedule: schedule.id,
+        revision: 1,
+        schedule_name: schedule.name.clone(),
+        owner: schedule.owner,
+        user: schedule.user.clone(),
+        trigger: RunTrigger::Due,
+        due_at: at,
+        epoch: 0,
+        asked_by: "schedule".to_owned(),
+        status: RunStatus::Running,
+        reason: None,
+        message: None,
+        queued_at: at,
+        started_at: Some(at),
+        ended_at: None,
+        attempts: 1,
+        retry_at: None,
+        exit_code: None,
+        signal: None,
+        usage: Usage::default(),
+        output_bytes: 0,
+        stderr_tail: String::new(),
+        process: Some(process.clone()),
+    };
+    let occurrence = Occurrence { schedule: schedule.id, due_at: at, epoch: 0 };
+    vec![
+        Record::Decided(occurrence, Decision::Run { run: key.run, trigger: RunTrigger::Due }),
+        Record::RunCreated(Box::new(run)),
+        Record::AttemptStarted(Attempt { key, started_at: at, process: Some(process), end: None }),
+    ]
+}
+
+pub fn write_schedules(store: &Store, count: usize, cron: impl Fn(usize) -> String) -> Vec<Schedule> {
+    let made: Vec<Schedule> = (0..count).map(|n| schedule(n, &cron(n))).collect();
+    for some in made.chunks(BATCH) {
+        let records = some.iter().map(|schedule| Record::ScheduleCreated(schedule.clone().into())).collect();
+        store.write(records).expect("written");
+    }
+    made
+}
+
+fn schedule(n: usize, cron: &str) -> Schedule {
+    let zone = TimeZone::UTC;
+    // A whole second, so that the first instant is a whole one too.
+    let now = Moment::from_secs(super::since_epoch().as_secs() as i64);
+    let me = nix::unistd::User::from_uid(nix::unistd::geteuid()).expect("users can be read").expect("I am a user");
+    Schedule {
+        id: ScheduleId::v7(now, n as u128),
+        revision: 1,
+        name: format!("job-{n}"),
+        owner: Uid(me.uid.as_raw()),
+        owner_name: me.name.clone(),
+        trigger_text: cron.to_owned(),
+        trigger: Trigger::parse(cron, &zone).expect("a trigger"),
+        timezone: Some("UTC".to_owned()),
+        zone,
+        created_at: now,
+        trigger_since: now,
+        trigger_epoch: 0,
+        action: Action::Command(vec!["/bin/true".to_owned()]),
+        user: me.name,
+        group: None,
+        cwd: None,
+        env: Default::default(),
+        umask: 0o022,
+        stdin: None,
+        enabled: Enabled::Yes,
+        overlap: Overlap::Skip,
+        queue_limit: 100,
+        catch_up: None,
+        catch_up_max: 100,
+        catch_up_window: Duration::from_secs(86_400),
+        start_deadline: None,
+        jitter: Duration::ZERO,
+        jitter_mode: JitterMode::Instant,
+        timeout: None,
+        kill_grace: Duration::from_secs(10),
+        retries: Retries::default(),
+        retry_lost: false,
+        limits: Limits::default(),
+        success_codes: vec![0],
+        pause_after_failures: None,
+        after: Default::default(),
+        keep: Keep::default(),
+        sandbox: Sandbox::None,
+        output_limit: 10 << 20,
+        journal: false,
+        tags: Vec::new(),
+        description: String::new(),
+        origin: Origin::Api,
+    }
+}
