@@ -19,6 +19,8 @@ use sloth_core::machine::{Answer, Token};
 
 /// Messages of one kind that are handled before the others get their turn.
 const TURN_MAX: usize = 512;
+/// So often in a row the machine may be woken, with a thousand timers each, before messages get their turn again.
+const WAKES_MAX: usize = 16;
 /// The loop turns at least this often, so that the watchdog sees it and a set clock is noticed.
 const IDLE_MAX: Duration = Duration::from_secs(1);
 
@@ -153,8 +155,13 @@ impl<P: Ports> Engine<P> {
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
         }
-        if self.stopping.is_none() && self.machine.next_deadline().is_some_and(|at| at <= now) {
+        // A burst goes out before what follows from its beginning is handled; its transactions stay small all the same.
+        for _ in 0..WAKES_MAX {
+            if self.stopping.is_some() || self.machine.next_deadline().is_none_or(|at| at > now) {
+                break;
+            }
             self.input(now, Input::Woken);
+            self.close_current();
         }
         if !self.held.is_empty() {
             self.try_edits(now);
