@@ -175,9 +175,6 @@ fn plan(work: &Work) -> Result<(), String> {
 }
 
 fn status(work: &Work) -> Result<(), String> {
-    if !notify::is_heard() {
-        return Ok(());
-    }
     let status = work.service.status(None).map_err(|error| error.to_string())?;
     notify::status(&status.summary);
     Ok(())

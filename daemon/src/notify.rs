@@ -10,11 +10,6 @@ pub fn tell(states: &[NotifyState<'_>]) {
     let _ = sd_notify::notify(states);
 }
 
-/// Whether systemd listens: with many schedules the sentence is not for nothing.
-pub fn is_heard() -> bool {
-    std::env::var_os("NOTIFY_SOCKET").is_some()
-}
-
 /// A sentence for `systemctl status`.
 pub fn status(sentence: &str) {
     tell(&[NotifyState::Status(sentence)]);
