@@ -4,7 +4,7 @@
 //! fire_bench fire COUNT CRON INSTANTS   the engine with its real store (synchronous=FULL) and an executor that does nothing:
 //!                                       lateness of each order, in microseconds after the whole second
 //! fire_bench rival COUNT INSTANTS       the same with tokio-cron-scheduler as firing engine, COUNT jobs each second
-//! fire_bench schedules DIR COUNT        a database with COUNT schedules, one a day each
+//! fire_bench schedules DIR COUNT        a database with COUNT schedules that are due on New Year's Day
 //! fire_bench runs DIR COUNT             a database with COUNT runs that were going when the machine lost its power
 //! ```
 

@@ -18,7 +18,7 @@ const BATCH: usize = 500;
 
 pub fn schedules(dir: &Path, count: usize) {
     let (store, _) = Store::open(&dir.join("stacks.db"), OpenOptions::default()).expect("opens");
-    write_schedules(&store, count, |n| format!("{} {} * * *", n % 60, n / 60 % 24));
+    write_schedules(&store, count, |n| format!("{} {} 1 1 *", n % 60, n / 60 % 24));
     store.close();
 }
 
