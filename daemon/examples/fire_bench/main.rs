@@ -16,9 +16,10 @@ mod rival;
 mod seed;
 
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-fn main() {
+fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let number = |text: &str| text.parse::<usize>().expect("a number");
@@ -27,8 +28,12 @@ fn main() {
         ["rival", count, instants] => rival::run(number(count), number(instants)),
         ["schedules", dir, count] => seed::schedules(Path::new(dir), number(count)),
         ["runs", dir, count] => seed::runs(Path::new(dir), number(count)),
-        _ => panic!("see the top of this file for the arguments"),
+        _ => {
+            eprintln!("see the top of this file for the arguments");
+            return ExitCode::from(2);
+        }
     }
+    ExitCode::SUCCESS
 }
 
 fn since_epoch() -> Duration {
