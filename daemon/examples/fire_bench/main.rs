@@ -17,6 +17,7 @@ mod seed;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 fn main() -> ExitCode {
