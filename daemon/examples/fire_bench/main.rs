@@ -17,7 +17,6 @@ mod seed;
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 fn main() -> ExitCode {
