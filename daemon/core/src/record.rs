@@ -230,6 +230,12 @@ pub struct Event {
 pub enum Value {
     /// Text.
     Text(String),
+    /// A word of the program.
+    Word(&'static str),
+    /// An id; becomes text where it is written, away from the thread that decides.
+    Id(uuid::Uuid),
+    /// A time; becomes RFC 3339 text where it is written.
+    Time(Moment),
     /// Whole number.
     Int(i64),
     /// Seconds and other fractions.

@@ -14,7 +14,7 @@ fn text(value: impl Into<String>) -> Value {
 }
 
 fn time(at: Moment) -> Value {
-    Value::Text(at.rfc3339())
+    Value::Time(at)
 }
 
 fn maybe<T>(value: Option<T>, f: impl Fn(T) -> Value) -> Value {
@@ -23,10 +23,10 @@ fn maybe<T>(value: Option<T>, f: impl Fn(T) -> Value) -> Value {
 
 fn run_data(run: &Run) -> Data {
     vec![
-        ("run_id", text(run.id.to_string())),
-        ("kind", text("command")),
+        ("run_id", Value::Id(run.id.uuid())),
+        ("kind", Value::Word("command")),
         ("schedule", text(&run.schedule_name)),
-        ("schedule_id", text(run.schedule.to_string())),
+        ("schedule_id", Value::Id(run.schedule.uuid())),
         ("user", text(&run.user)),
         ("due_at", time(run.due_at)),
         ("attempt", Value::Int(i64::from(run.attempts))),
@@ -36,7 +36,7 @@ fn run_data(run: &Run) -> Data {
 fn schedule_data(schedule: &Schedule) -> Data {
     vec![
         ("schedule_name", text(&schedule.name)),
-        ("schedule_id", text(schedule.id.to_string())),
+        ("schedule_id", Value::Id(schedule.id.uuid())),
         ("cron_expr", text(&schedule.trigger_text)),
     ]
 }
@@ -84,8 +84,8 @@ impl Machine {
         let name = &run.schedule_name;
         let mut data = vec![
             ("schedule_name", text(name)),
-            ("schedule_id", text(run.schedule.to_string())),
-            ("run_id", text(run.id.to_string())),
+            ("schedule_id", Value::Id(run.schedule.uuid())),
+            ("run_id", Value::Id(run.id.uuid())),
             ("due_at", time(run.due_at)),
             ("expected_time", time(run.due_at)),
             ("actual_time", time(now)),
@@ -118,7 +118,7 @@ impl Machine {
         }
         let message = format!("{name}: attempt {} started", run.attempts);
         let mut data = run_data(run);
-        data.push(("task_name", text("command")));
+        data.push(("task_name", Value::Word("command")));
         self.note_run(now, ("task.started", Severity::Info), (run, true), message, data, effects);
     }
 
@@ -143,7 +143,7 @@ impl Machine {
             units::format_duration(delay)
         );
         let mut data = run_data(run);
-        data.push(("task_name", text("command")));
+        data.push(("task_name", Value::Word("command")));
         data.push(("max_retries", Value::Int(i64::from(max))));
         data.push(("delay", Value::Float(delay.as_secs_f64())));
         data.push(("error", text(error)));
@@ -152,7 +152,7 @@ impl Machine {
 
     fn note_timeout(&mut self, now: Moment, run: &Run, effects: &mut Effects) {
         let mut data = run_data(run);
-        data.push(("task_name", text("command")));
+        data.push(("task_name", Value::Word("command")));
         let message = format!("{}: attempt {} ran longer than its timeout", run.schedule_name, run.attempts);
         self.note_run(now, ("task.timeout", Severity::Error), (run, true), message, data, effects);
     }
@@ -174,10 +174,10 @@ impl Machine {
         data.push(("exit_code", maybe(run.exit_code, |c| Value::Int(i64::from(c)))));
         data.push(("signal", maybe(run.signal, |s| Value::Int(i64::from(s)))));
         data.push(("duration", maybe(duration, Value::Float)));
-        data.push(("reason", maybe(run.reason, |r| text(r.as_str()))));
+        data.push(("reason", maybe(run.reason, |r| Value::Word(r.as_str()))));
         data.push(("error", maybe(run.message.clone(), text)));
         let mut task_data = data.clone();
-        task_data.push(("task_name", text("command")));
+        task_data.push(("task_name", Value::Word("command")));
         self.note_run(now, (task_kind, severity), (run, true), message.clone(), task_data, effects);
         self.note_run(now, (run_kind, severity), (run, false), message, data, effects);
     }
@@ -216,9 +216,9 @@ impl Machine {
     ) {
         let mut data = schedule_data(schedule);
         data.push(("due_at", time(due)));
-        data.push(("reason", text(skip.as_str())));
+        data.push(("reason", Value::Word(skip.as_str())));
         if let Skip::Overlap { by } = skip {
-            data.push(("run_id", text(by.to_string())));
+            data.push(("run_id", Value::Id(by.uuid())));
         }
         let message = format!("{}: the instant {due} was skipped ({})", schedule.name, skip.as_str());
         self.note(now, "schedule.skipped", Severity::Info, message, data, effects);
@@ -234,14 +234,14 @@ impl Machine {
     ) {
         let mut data = schedule_data(schedule);
         data.push(("reason", text(reason)));
-        data.push(("disabled_by", text("daemon")));
+        data.push(("disabled_by", Value::Word("daemon")));
         let severity = if kind == "schedule.disabled" { Severity::Warning } else { Severity::Info };
         self.note(now, kind, severity, format!("{}: {reason}", schedule.name), data, effects);
     }
 
     pub(super) fn note_clock_set(&mut self, now: Moment, epoch: &ClockEpoch, step_us: i64, effects: &mut Effects) {
         let data = vec![
-            ("component", text("clock")),
+            ("component", Value::Word("clock")),
             ("step_us", Value::Int(step_us)),
             ("clock_epoch", Value::Int(i64::from(epoch.epoch))),
             ("before", time(epoch.before)),
@@ -252,19 +252,19 @@ impl Machine {
     }
 
     pub(super) fn note_resumed(&mut self, now: Moment, slept: Duration, effects: &mut Effects) {
-        let data = vec![("component", text("clock")), ("duration", Value::Float(slept.as_secs_f64()))];
+        let data = vec![("component", Value::Word("clock")), ("duration", Value::Float(slept.as_secs_f64()))];
         let message = format!("the host slept for {}", units::format_duration(Duration::from_secs(slept.as_secs())));
         self.note(now, "system.warning", Severity::Warning, message, data, effects);
     }
 
     pub(super) fn note_executor_lost(&mut self, now: Moment, reason: &str, effects: &mut Effects) {
-        let data = vec![("component", text("executor")), ("error", text(reason))];
+        let data = vec![("component", Value::Word("executor")), ("error", text(reason))];
         let message = format!("the executor is away: {reason}");
         self.note(now, "system.error", Severity::Error, message, data, effects);
     }
 
     pub(super) fn note_stranger(&mut self, now: Moment, key: AttemptKey, effects: &mut Effects) {
-        let data = vec![("component", text("executor")), ("error", text(key.to_string()))];
+        let data = vec![("component", Value::Word("executor")), ("error", text(key.to_string()))];
         let message = format!("the executor runs {key}, which is not in the run table; it is ended");
         self.note(now, "system.warning", Severity::Warning, message, data, effects);
     }

@@ -193,6 +193,9 @@ fn object(data: &[(&'static str, Value)]) -> Json {
 fn json_value(value: &Value) -> Json {
     match value {
         Value::Text(text) => text.as_str().into(),
+        Value::Word(word) => (*word).into(),
+        Value::Id(id) => id.to_string().into(),
+        Value::Time(at) => at.rfc3339().into(),
         Value::Int(n) => (*n).into(),
         Value::Float(x) => (*x).into(),
         Value::Bool(b) => (*b).into(),
