@@ -77,7 +77,7 @@ fn start(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(16)
-        .thread_keep_alive(Duration::from_secs(2))
+        .thread_keep_alive(Duration::from_secs(15))
         .enable_all()
         .build()
         .map_err(|error| failed(format!("cannot start: {error}")))?;

@@ -96,7 +96,7 @@ pub enum Input {
     Recovered(Box<Recovered>),
     /// Time passed: `next_deadline` is reached.
     Woken,
-    /// Look ahead now; also when nothing seems due.
+    /// The planner's tick: look ahead when a third of the window is used up.
     RefillAsked,
     /// Answer to [`Late::Refill`].
     Refilled {
@@ -253,7 +253,7 @@ impl Machine {
         match input {
             Input::Recovered(state) => self.recover(now, *state, effects),
             Input::Woken => self.fire_due(now, effects),
-            Input::RefillAsked => self.ask_refill(now, true, effects),
+            Input::RefillAsked => self.tick(now, effects),
             Input::Refilled { loaded, until, complete } => self.refilled(now, loaded, until, complete, effects),
             Input::RefillFailed => self.planner.failed(now),
             Input::Committed(arms) => self.committed(now, arms, effects),

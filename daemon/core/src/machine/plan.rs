@@ -139,6 +139,13 @@ impl Machine {
         self.planner.wants_refill_at(&self.config)
     }
 
+    /// A tick of the clockwork. Without one the machine looks ahead by itself when half of the window is used up.
+    pub(super) fn tick(&mut self, now: Moment, effects: &mut Effects) {
+        let horizon = self.planner.horizon(&self.config);
+        let fresh = self.planner.planned_until.is_some_and(|until| until > now + horizon * 2 / 3);
+        self.ask_refill(now, !fresh, effects);
+    }
+
     /// Asks for the schedules of the next window. Without `force` only when enough of the present one is used up.
     pub(super) fn ask_refill(&mut self, now: Moment, force: bool, effects: &mut Effects) {
         let wanted = self.wants_refill_at().is_some_and(|at| at <= now);
