@@ -66,8 +66,10 @@ fn one_blow(instance: &mut Instance, options: &Options, random: &mut Random, cha
     if both && random.chance(50) {
         instance.kill9();
     }
+    // Taken before the blow: slothd may see and record the loss before this thread runs again.
+    let at = now_us();
     if supervisor && instance.kill_supervisor().is_some() {
-        chaos.supervisor_kills.push(now_us());
+        chaos.supervisor_kills.push(at);
         chaos.both += u32::from(both);
     }
     if supervisor && !both {
