@@ -22,7 +22,7 @@ pub fn read(data: &Path, run: &Run, wish: &LogWish) -> Result<LogPage, ServiceEr
         }
     };
     let mut page = LogPage { chunks: Vec::new(), next_offset: wish.offset, dropped_bytes: 0, complete: false };
-    let path = data.join(sloth_core::machine::output_path(run.id, run.queued_at));
+    let path = data.join(sloth_core::launch::output_path(run.id, run.queued_at));
     let mut reader = match OutputReader::open(&path) {
         Ok(reader) => reader,
         Err(OutputError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(page),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sloth_core::Moment;
-use sloth_core::launch::Order;
+use sloth_core::launch::{Order, Start};
 use sloth_core::machine::Loaded;
 use sloth_core::record::Record;
 use sloth_engine::{Ports, Reading, StoreError};
@@ -17,10 +17,16 @@ use crate::notify::Watchdog;
 /// Orders that wait for the executor at most. The engine has at most `max_running` attempts out, with a handful of orders each.
 const ORDERS_MAX: usize = 1 << 17;
 
+/// An order on its way to the executor.
+enum Waiting {
+    Prepare(Start),
+    Order(Order),
+}
+
 /// See the module.
 pub struct RealPorts {
     store: Store,
-    orders: mpsc::Sender<Order>,
+    orders: mpsc::Sender<Waiting>,
     runtime: tokio::runtime::Handle,
     watchdog: Watchdog,
 }
@@ -31,6 +37,10 @@ impl RealPorts {
         let (orders, mut waiting) = mpsc::channel(ORDERS_MAX);
         let carry = async move {
             while let Some(order) = waiting.recv().await {
+                let order = match order {
+                    Waiting::Prepare(start) => Order::Prepare(Box::new(start.launch())),
+                    Waiting::Order(order) => order,
+                };
                 if executor.order(order).await.is_err() {
                     tracing::error!("the executor takes no orders any more");
                     return;
@@ -40,6 +50,15 @@ impl RealPorts {
         let runtime = tokio::runtime::Handle::current();
         let ports = RealPorts { store, orders, runtime, watchdog: Watchdog::from_environment() };
         (Arc::new(ports), carry)
+    }
+}
+
+impl RealPorts {
+    fn queue(&self, order: Waiting) {
+        if let Err(error) = self.orders.try_send(order) {
+            // Reconciliation at the next connection finds what is missing.
+            tracing::error!(%error, "an order to the executor could not be queued");
+        }
     }
 }
 
@@ -63,7 +82,7 @@ impl Ports for RealPorts {
         clock::reading()
     }
 
-    fn commit(&self, records: Vec<Record>, done: Box<dyn FnOnce(Result<(), StoreError>) + Send>) {
+    fn commit(&self, records: Arc<Vec<Record>>, done: Box<dyn FnOnce(Result<(), StoreError>) + Send>) {
         self.store.submit(records, move |result| done(result.map(|_| ()).map_err(store_error)));
     }
 
@@ -87,10 +106,11 @@ impl Ports for RealPorts {
     }
 
     fn order(&self, order: Order) {
-        if let Err(error) = self.orders.try_send(order) {
-            // Reconciliation at the next connection finds what is missing.
-            tracing::error!(%error, "an order to the executor could not be queued");
-        }
+        self.queue(Waiting::Order(order));
+    }
+
+    fn prepare(&self, start: Start) {
+        self.queue(Waiting::Prepare(start));
     }
 
     fn heartbeat(&self) {

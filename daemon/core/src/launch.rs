@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::run::{AttemptEnd, ProcessId, StartFailure};
-use crate::{AttemptKey, Limits, Moment};
+use crate::run::{AttemptEnd, ProcessId, Run, RunTrigger, StartFailure};
+use crate::{Action, AttemptKey, Limits, Moment, RunId, Schedule};
 
 /// An order to an executor. Orders for one attempt are carried out in the order they are given; repeating one is harmless.
 #[derive(Clone, Debug)]
@@ -58,6 +59,73 @@ pub struct Launch {
     pub output: PathBuf,
     /// Bytes of output kept, half head and half tail.
     pub output_limit: u64,
+}
+
+/// An attempt to be prepared, as the core hands it out: what it consists of is shared, and spelled out by [`Start::launch`] where it is
+/// needed, away from the thread that decides.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// The run.
+    pub run: Arc<Run>,
+    /// Which attempt of it, from 1.
+    pub attempt: u32,
+    /// The version of the schedule that it executes.
+    pub schedule: Arc<Schedule>,
+    /// End of the schedule's last successful run.
+    pub previous_success: Option<Moment>,
+}
+
+impl Start {
+    /// Which attempt.
+    pub fn key(&self) -> AttemptKey {
+        AttemptKey { run: self.run.id, attempt: self.attempt }
+    }
+
+    /// What the executor needs.
+    pub fn launch(&self) -> Launch {
+        let schedule = &*self.schedule;
+        Launch {
+            key: self.key(),
+            argv: match &schedule.action {
+                Action::Command(argv) => argv.clone(),
+                Action::Shell(text) => vec!["/bin/sh".to_owned(), "-c".to_owned(), text.clone()],
+            },
+            user: schedule.user.clone(),
+            group: schedule.group.clone(),
+            cwd: schedule.cwd.clone(),
+            env: self.environment(),
+            umask: schedule.umask,
+            stdin: schedule.stdin.clone(),
+            limits: schedule.limits.clone(),
+            timeout: schedule.timeout,
+            kill_grace: schedule.kill_grace,
+            output: output_path(self.run.id, self.run.queued_at),
+            output_limit: schedule.output_limit,
+        }
+    }
+
+    fn environment(&self) -> BTreeMap<String, String> {
+        let run = &*self.run;
+        let catch_up = if run.trigger == RunTrigger::CatchUp { "1" } else { "0" };
+        let mut env = self.schedule.env.clone();
+        for (name, value) in [
+            ("SLOTH_SCHEDULE", run.schedule_name.clone()),
+            ("SLOTH_RUN_ID", run.id.to_string()),
+            ("SLOTH_ATTEMPT", self.attempt.to_string()),
+            ("SLOTH_DUE_AT", run.due_at.rfc3339()),
+            ("SLOTH_CATCH_UP", catch_up.to_owned()),
+            ("SLOTH_PREVIOUS_SUCCESS", self.previous_success.map(Moment::rfc3339).unwrap_or_default()),
+        ] {
+            env.insert(name.to_owned(), value);
+        }
+        env
+    }
+}
+
+/// Where the output of a run is, relative to the data directory. Derived from the record alone, so that it can always be found.
+pub fn output_path(id: RunId, queued_at: Moment) -> PathBuf {
+    let (year, month, _) = queued_at.date();
+    format!("runs/{year:04}-{month:02}/{id}/output").into()
 }
 
 /// What is known here of an attempt whose executor is gone.

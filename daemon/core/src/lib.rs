@@ -6,6 +6,7 @@ pub mod launch;
 pub mod ledger;
 pub mod machine;
 mod moment;
+pub mod news;
 mod random;
 pub mod record;
 pub mod run;

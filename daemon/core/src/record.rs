@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::news::RunNote;
 use crate::run::{Attempt, AttemptEnd, Reason, Run, RunStatus, RunTrigger};
 use crate::{AttemptKey, EventId, Moment, RunId, Schedule, ScheduleId, Uid};
 
@@ -60,14 +61,16 @@ pub enum Record {
         stats: Stats,
     },
     /// A new run, with its task `command`.
-    RunCreated(Box<Run>),
+    RunCreated(Arc<Run>),
     /// A run changed: the record replaces the stored one.
-    RunChanged(Box<Run>),
+    RunChanged(Arc<Run>),
     /// An attempt is about to be released.
     AttemptStarted(Attempt),
     /// An attempt ended.
     AttemptEnded(AttemptKey, Box<AttemptEnd>),
-    /// A fact for the feed.
+    /// A fact about a run for the feed.
+    RunNoted(RunNote),
+    /// Another fact for the feed.
     Event(Box<Event>),
     /// An entry of the audit trail.
     Audit(Box<Audit>),

@@ -1,5 +1,6 @@
 //! What a run is: one execution, its states and how it can end. States and reasons are those of the run record.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::{AttemptKey, Moment, RunId, ScheduleId, Uid};
@@ -26,7 +27,7 @@ pub struct Run {
     /// Clock epoch of that instant.
     pub epoch: u32,
     /// Who or what asked, in words: `schedule`, `uid 1000 (ann)`, `after mirror`.
-    pub asked_by: String,
+    pub asked_by: Cow<'static, str>,
     /// State.
     pub status: RunStatus,
     /// Why it ended as it did, when not `completed`.

@@ -82,7 +82,7 @@ fn burst(machine: &mut Machine, all: Vec<Loaded>) -> (Duration, Effects) {
 
 fn keys(effects: &mut Effects) -> Vec<AttemptKey> {
     let launches = std::mem::take(&mut effects.early).into_iter().filter_map(|early| match early {
-        Early::Prepare { launch, .. } => Some(launch.key),
+        Early::Prepare { start, .. } => Some(start.key()),
         Early::Order(_) => None,
     });
     launches.collect()

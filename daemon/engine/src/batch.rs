@@ -1,6 +1,7 @@
 //! Transactions on their way to the store, and who waits for them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sloth_core::machine::{Arms, Early, Edit, Effects, Late, Token};
 use sloth_core::record::Record;
@@ -10,7 +11,8 @@ use crate::commands::Reply;
 
 /// One transaction.
 pub(crate) struct Batch {
-    pub(crate) records: Vec<Record>,
+    /// Shared with the store while they are being written.
+    pub(crate) records: Arc<Vec<Record>>,
     pub(crate) late: Vec<Late>,
     pub(crate) arms: Arms,
     pub(crate) purpose: Purpose,
@@ -30,11 +32,11 @@ pub(crate) enum Purpose {
 
 impl Batch {
     pub(crate) fn machine(effects: Effects) -> Self {
-        Batch { records: effects.records, late: effects.late, arms: effects.arms, purpose: Purpose::Machine }
+        Batch { records: Arc::new(effects.records), late: effects.late, arms: effects.arms, purpose: Purpose::Machine }
     }
 
     pub(crate) fn records(records: Vec<Record>, purpose: Purpose) -> Self {
-        Batch { records, late: Vec::new(), arms: Arms::default(), purpose }
+        Batch { records: Arc::new(records), late: Vec::new(), arms: Arms::default(), purpose }
     }
 
     pub(crate) fn is_machine(&self) -> bool {

@@ -108,7 +108,7 @@ impl<P: Ports> Engine<P> {
                     _ => None,
                 });
                 if let Some((run, queued)) = made {
-                    batch.records.extend(notes(run, queued));
+                    Arc::make_mut(&mut batch.records).extend(notes(run, queued));
                 }
             }
             Command::Cancel { run, force, asked_by, notes, reply } => {

@@ -184,11 +184,11 @@ impl<P: Ports> Engine<P> {
     pub(crate) fn carry_out_early(&mut self, early: Vec<Early>) {
         for order in early {
             match order {
-                Early::Prepare { launch, fire_at } => {
+                Early::Prepare { start, fire_at } => {
+                    self.ports.prepare(start);
                     if let Some(fire_at) = fire_at {
                         self.published.lateness.add(self.ports.read_clocks().wall.since(fire_at));
                     }
-                    self.ports.order(sloth_core::launch::Order::Prepare(launch));
                 }
                 Early::Order(order) => self.ports.order(order),
             }

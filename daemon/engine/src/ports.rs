@@ -1,9 +1,10 @@
 //! What the engine needs from the world. The daemon plugs the real things in, tests others.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use sloth_core::Moment;
-use sloth_core::launch::Order;
+use sloth_core::launch::{Order, Start};
 use sloth_core::machine::Loaded;
 use sloth_core::record::Record;
 
@@ -16,7 +17,7 @@ pub trait Ports: Send + Sync + 'static {
 
     /// Writes one transaction; `done` is called, from any thread, when it is durable or has failed as a whole. Transactions are
     /// carried out in the order they are handed over.
-    fn commit(&self, records: Vec<Record>, done: Box<dyn FnOnce(Result<(), StoreError>) + Send>);
+    fn commit(&self, records: Arc<Vec<Record>>, done: Box<dyn FnOnce(Result<(), StoreError>) + Send>);
 
     /// Reads the schedules whose `next_due` is not after `until`, in that order, at most `max`; the flag says whether these are all.
     #[allow(clippy::type_complexity)]
@@ -29,6 +30,12 @@ pub trait Ports: Send + Sync + 'static {
 
     /// Hands an order to the executor. Orders are carried out in the order they are given. Must not block.
     fn order(&self, order: Order);
+
+    /// Has an attempt prepared: like [`Order::Prepare`], in order with the others. In a burst the engine's thread has better things to
+    /// do than to spell out what it consists of.
+    fn prepare(&self, start: Start) {
+        self.order(Order::Prepare(Box::new(start.launch())));
+    }
 
     /// The engine is alive. Called at least once a second.
     fn heartbeat(&self);

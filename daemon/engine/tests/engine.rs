@@ -43,7 +43,7 @@ impl Ports for World {
         Reading { wall: Moment::from_secs(2_000_000_000) + passed, boot: passed, monotonic: passed }
     }
 
-    fn commit(&self, records: Vec<Record>, done: Box<dyn FnOnce(Result<(), StoreError>) + Send>) {
+    fn commit(&self, records: Arc<Vec<Record>>, done: Box<dyn FnOnce(Result<(), StoreError>) + Send>) {
         if self.full.load(Ordering::SeqCst) {
             return done(Err(StoreError::Full("test".to_owned())));
         }

@@ -31,7 +31,7 @@ impl Ports for NullPorts {
         clock::reading()
     }
 
-    fn commit(&self, records: Vec<Record>, done: Box<dyn FnOnce(Result<(), StoreError>) + Send>) {
+    fn commit(&self, records: Arc<Vec<Record>>, done: Box<dyn FnOnce(Result<(), StoreError>) + Send>) {
         self.store.submit(records, move |result| {
             done(result.map(|_| ()).map_err(|error| StoreError::Broken(error.to_string())));
         });

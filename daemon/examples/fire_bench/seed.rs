@@ -1,6 +1,7 @@
 //! Databases as slothd would have left them.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -49,7 +50,7 @@ fn going(schedule: &Schedule, boot_id: &str) -> Vec<Record> {
         trigger: RunTrigger::Due,
         due_at: at,
         epoch: 0,
-        asked_by: "schedule".to_owned(),
+        asked_by: "schedule".into(),
         status: RunStatus::Running,
         reason: None,
         message: None,
@@ -68,7 +69,7 @@ fn going(schedule: &Schedule, boot_id: &str) -> Vec<Record> {
     let occurrence = Occurrence { schedule: schedule.id, due_at: at, epoch: 0 };
     vec![
         Record::Decided(occurrence, Decision::Run { run: key.run, trigger: RunTrigger::Due }),
-        Record::RunCreated(Box::new(run)),
+        Record::RunCreated(Arc::new(run)),
         Record::AttemptStarted(Attempt { key, started_at: at, process: Some(process), end: None }),
     ]
 }

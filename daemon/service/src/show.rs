@@ -259,7 +259,7 @@ pub fn run_view(run: &Run, owner: String, host: &str, now: Moment) -> RunView {
         trigger: run_trigger_word(run.trigger).to_owned(),
         due_at: run.due_at.rfc3339(),
         clock_epoch: run.epoch,
-        asked_by: run.asked_by.clone(),
+        asked_by: run.asked_by.to_string(),
         status: status_word(run.status).to_owned(),
         reason: run.reason.map(|reason| reason.as_str().to_owned()),
         message: run.message.clone(),

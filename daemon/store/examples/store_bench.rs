@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use sloth_core::record::{Decision, Event, Occurrence, Record, Severity, Value};
@@ -146,7 +146,7 @@ fn percentile(all: &mut [f64], p: f64) -> f64 {
 /// One reader of runs while the queue of the writer is never empty: p50, p99 in microseconds, and writes per second.
 fn reads_beside_writes(store: &Store, s: &Schedule, next: &AtomicU64, time: Duration) -> (f64, f64, f64) {
     let made = run(s, 77_000_000);
-    store.write(vec![Record::RunCreated(Box::new(made.clone()))]).expect("written");
+    store.write(vec![Record::RunCreated(Arc::new(made.clone()))]).expect("written");
     let stop = AtomicBool::new(false);
     let written = AtomicU64::new(0);
     let mut all = Vec::new();
@@ -190,7 +190,7 @@ fn burst(store: &Store, s: &Schedule, next: &AtomicU64, round: u64) -> f64 {
                 Record::Decided(o, Decision::Run { run: made.id, trigger: RunTrigger::Due }),
                 one_event(next.fetch_add(1, Ordering::Relaxed), Some(made.id)),
                 one_event(next.fetch_add(1, Ordering::Relaxed), Some(made.id)),
-                Record::RunCreated(Box::new(made)),
+                Record::RunCreated(Arc::new(made)),
             ]
         })
         .collect();

@@ -59,19 +59,23 @@ impl Store {
     /// Writes the records in one transaction, all or none, after everything submitted before. `answer` is called on the
     /// writer's thread when they are durable or have failed; it must not block. Never blocks: [`StoreError::Busy`] is
     /// the answer when the queue is full.
-    pub fn submit(&self, records: Vec<Record>, answer: impl FnOnce(Result<Committed, StoreError>) + Send + 'static) {
-        self.inner.writer.submit(queue::Work::Records(records), Box::new(answer));
+    pub fn submit(
+        &self,
+        records: impl Into<Arc<Vec<Record>>>,
+        answer: impl FnOnce(Result<Committed, StoreError>) + Send + 'static,
+    ) {
+        self.inner.writer.submit(queue::Work::Records(records.into()), Box::new(answer));
     }
 
     /// As [`Store::submit`], and waits. For tests and for threads that may block.
     pub fn write(&self, records: Vec<Record>) -> Result<Committed, StoreError> {
-        self.inner.writer.submit_and_wait(queue::Work::Records(records))
+        self.inner.writer.submit_and_wait(queue::Work::Records(Arc::new(records)))
     }
 
     /// As [`Store::submit`], with a handle to wait on later.
     pub fn submit_pending(&self, records: Vec<Record>) -> Pending {
         let (answer, pending) = Pending::new();
-        self.inner.writer.submit(queue::Work::Records(records), answer);
+        self.inner.writer.submit(queue::Work::Records(Arc::new(records)), answer);
         pending
     }
 

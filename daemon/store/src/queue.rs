@@ -1,7 +1,7 @@
 //! What waits for the writer: requests with their answers, in order, at most so many.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 
 use rusqlite::Connection;
 use sloth_core::record::Record;
@@ -26,7 +26,7 @@ pub(crate) type Outside = Box<dyn FnOnce(&mut Connection) -> Result<(), StoreErr
 
 /// What a request wants done.
 pub(crate) enum Work {
-    Records(Vec<Record>),
+    Records(Arc<Vec<Record>>),
     /// Housekeeping inside the transaction.
     Inside(Inside),
     /// Housekeeping that cannot be in a transaction. Has the connection for itself.

@@ -219,7 +219,7 @@ fn delete_runs(conn: &Connection, schedule: &str, ids: &[String]) -> Result<Vec<
 
 /// Where the output of a run is, relative to the data directory.
 fn output_dir(id: RunId, queued_at: Moment) -> String {
-    let file = sloth_core::machine::output_path(id, queued_at);
+    let file = sloth_core::launch::output_path(id, queued_at);
     file.parent().unwrap_or(&file).to_string_lossy().into_owned()
 }
 

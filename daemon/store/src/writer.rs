@@ -284,7 +284,8 @@ fn request(apply: &mut Apply<'_>, work: Work, alone: bool) -> Result<(), StoreEr
 /// Records that change the database with one statement.
 fn is_one_statement(record: &Record) -> bool {
     match record {
-        Record::Event(_)
+        Record::RunNoted(_)
+        | Record::Event(_)
         | Record::Meta(..)
         | Record::Epoch(_)
         | Record::Planned(_)

@@ -75,7 +75,8 @@ pub const HEAVY: &[Heavy] = &[
 
 /// All that the core may use from outside. Its types are not serializable on purpose, so serde is not among them.
 pub const CORE: &str = "sloth-core";
-pub const CORE_LIBRARIES: &[&str] = &["jiff", "chrono", "chrono-tz", "croner", "thiserror", "uuid", "sha2", "tracing"];
+pub const CORE_LIBRARIES: &[&str] =
+    &["jiff", "chrono", "chrono-tz", "croner", "smallvec", "thiserror", "uuid", "sha2", "tracing"];
 
 /// Libraries for tests, free as dev-dependencies of every crate.
 pub const TEST_LIBRARIES: &[&str] =

@@ -43,8 +43,8 @@ impl Machine {
         }
         let grace = if force { Duration::ZERO } else { active.schedule.kill_grace };
         active.ending.get_or_insert(Reason::User);
-        active.run.message = Some(format!("cancelled by {asked_by}"));
-        let key = AttemptKey { run, attempt: active.run.attempts };
+        active.run().message = Some(format!("cancelled by {asked_by}"));
+        let key = AttemptKey { run, attempt: active.attempt };
         effects.early.push(Early::Order(Order::Kill { key, grace }));
         Ok(Answer::Cancelling { done: false })
     }
@@ -52,7 +52,7 @@ impl Machine {
     /// Makes way for a newer run: ends what goes and what waits.
     pub(super) fn supersede(&mut self, now: Moment, id: ScheduleId, by: Option<RunId>, effects: &mut Effects) {
         let Some(entry) = self.entries.get(&id) else { return };
-        let earlier: Vec<RunId> = entry.waiting.iter().chain(&entry.going).copied().collect();
+        let earlier: Vec<RunId> = entry.waiting.iter().chain(entry.going.iter()).copied().collect();
         for run in earlier.into_iter().filter(|run| Some(*run) != by) {
             self.end_early(now, run, Reason::Superseded, "replaced by a newer run", false, effects);
         }
@@ -71,7 +71,7 @@ impl Machine {
         let Some(active) = self.runs.get_mut(&run) else {
             return true;
         };
-        let key = AttemptKey { run, attempt: active.run.attempts };
+        let key = AttemptKey { run, attempt: active.attempt };
         match active.phase {
             // When it is durable; it may also vanish.
             Phase::Unborn => {
@@ -91,8 +91,9 @@ impl Machine {
                 let grace = if force { Duration::ZERO } else { active.schedule.kill_grace };
                 if active.ending.is_none() {
                     active.ending = Some(reason);
-                    active.run.reason = Some(reason);
-                    active.run.message = Some(message.to_owned());
+                    let run = active.run();
+                    run.reason = Some(reason);
+                    run.message = Some(message.to_owned());
                     effects.records.push(Record::RunChanged(active.run.clone()));
                 }
                 effects.late.push(Late::Order(Order::Kill { key, grace }));

@@ -98,7 +98,7 @@ impl Machine {
         };
         match skip {
             Some(skip) => self.skip(now, &schedule, occurrence, skip, effects),
-            None => _ = self.admit(now, &schedule, occurrence, trigger, asked_by, now, effects),
+            None => _ = self.admit(now, &schedule, occurrence, trigger, asked_by.into(), now, effects),
         }
     }
 

@@ -79,7 +79,7 @@ impl Machine {
         self.recent.note(id, None);
         let Some(entry) = self.entries.get(&id) else { return };
         let schedule = entry.schedule.clone();
-        let waiting = entry.waiting.iter().chain(&entry.delayed).chain(&entry.going);
+        let waiting = entry.waiting.iter().chain(entry.delayed.iter()).chain(entry.going.iter());
         let unstarted: Vec<RunId> = waiting.copied().filter(|run| self.has_not_begun(*run)).collect();
         self.unfollow(&schedule);
         if let Some(entry) = self.entries.get_mut(&id) {

@@ -122,7 +122,7 @@ impl Machine {
         for active in self.runs.values_mut() {
             active.fire_at = moved(active.fire_at);
             if let Some(at) = active.run.retry_at {
-                active.run.retry_at = Some(moved(at));
+                active.run().retry_at = Some(moved(at));
                 changed.push(active.run.clone());
             }
         }

@@ -1,7 +1,7 @@
 //! What the machine wants done.
 
 use super::Timer;
-use crate::launch::{Launch, Order};
+use crate::launch::{Order, Start};
 use crate::record::Record;
 use crate::{Moment, RunId, ScheduleId};
 
@@ -46,8 +46,8 @@ pub struct Arms {
 pub enum Early {
     /// Make a process, held.
     Prepare {
-        /// The process.
-        launch: Box<Launch>,
+        /// The attempt.
+        start: Start,
         /// When it was due to start, for the measure of lateness; `None` for later attempts.
         fire_at: Option<Moment>,
     },

@@ -1,5 +1,7 @@
 //! The end of an attempt, and of a run: success, another attempt, or failure, and what follows from it.
 
+use std::sync::Arc;
+
 use super::runs::retry_delay;
 use super::{Effects, Late, Machine, Phase, What};
 use crate::launch::Order;
@@ -23,19 +25,20 @@ impl Machine {
             return;
         };
         let waits = matches!(active.phase, Phase::Unborn | Phase::Waiting | Phase::InLine | Phase::Resting);
-        if active.run.attempts != key.attempt || waits {
+        if active.attempt != key.attempt || waits {
             effects.late.push(forget);
             return;
         }
         let phase = active.phase;
         if active.run.started_at.is_none() && !matches!(end.outcome, Outcome::NotStarted(_)) {
-            active.run.started_at = Some(end.ended_at);
+            active.run().started_at = Some(end.ended_at);
         }
         if active.run.process.is_none() {
             let attempt = Attempt { key, started_at: end.ended_at, process: None, end: None };
             effects.records.push(Record::AttemptStarted(attempt));
         }
-        let run = &mut active.run;
+        let run = active.run();
+        run.attempts = key.attempt;
         run.usage = add(run.usage, end.usage);
         run.output_bytes += end.output_bytes;
         run.stderr_tail.clone_from(&end.stderr_tail);
@@ -53,7 +56,7 @@ impl Machine {
             && active.ending.is_none()
             && active.run.attempts <= active.schedule.retries.max;
         if !retry {
-            active.run.ended_at = Some(end.ended_at);
+            active.run().ended_at = Some(end.ended_at);
         }
         effects.records.push(Record::AttemptEnded(key, Box::new(end)));
         effects.late.push(forget);
@@ -92,8 +95,9 @@ impl Machine {
         let Some(active) = self.runs.get_mut(&id) else { return };
         let at = now + retry_delay(&active.schedule, active.run.attempts + 1, chance);
         active.phase = Phase::Resting;
-        active.run.retry_at = Some(at);
-        active.run.message = Some(message);
+        let run = active.run();
+        run.retry_at = Some(at);
+        run.message = Some(message);
         let run = active.run.clone();
         let max = active.schedule.retries.max;
         effects.records.push(Record::RunChanged(run.clone()));
@@ -113,13 +117,15 @@ impl Machine {
     ) {
         let Some(active) = self.runs.remove(&id) else { return };
         self.leave_place(active.phase);
-        let mut run = active.run;
+        let mut shared = active.run;
+        let run = Arc::make_mut(&mut shared);
         run.status = status;
         run.reason = reason;
         run.message = message.or(run.message.take().filter(|_| status != RunStatus::Completed));
         // An attempt may have ended long ago, while nobody was connected.
         run.ended_at = Some(run.ended_at.unwrap_or(now).max(run.started_at.unwrap_or(run.queued_at)));
         run.retry_at = None;
+        let run = shared;
         effects.records.push(Record::RunChanged(run.clone()));
         let schedule_id = run.schedule;
         if let Some(entry) = self.entries.get_mut(&schedule_id) {

@@ -1,8 +1,9 @@
 //! What the machine remembers of schedules and runs that something is going on with.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::run_set::RunSet;
 use super::{Effects, Loaded};
 use crate::record::{Occurrence, Stats};
 use crate::run::{Reason, Run};
@@ -21,11 +22,11 @@ pub(super) struct Entry {
     /// Counts how often claims were taken back.
     pub(super) generation: u32,
     /// Runs that have left the schedule's own queue: starting, running, between attempts or in the line for a place.
-    pub(super) going: BTreeSet<RunId>,
+    pub(super) going: RunSet,
     /// Runs that wait for those.
     pub(super) waiting: VecDeque<RunId>,
     /// Runs that wait for a time of their own, in nobody's way until then.
-    pub(super) delayed: BTreeSet<RunId>,
+    pub(super) delayed: RunSet,
     /// Batches on their way to the store that change this schedule; before they arrive it must not be read back from there.
     pub(super) unsettled: u32,
 }
@@ -50,8 +51,10 @@ pub(super) struct Frozen {
 
 /// An unfinished run.
 pub(super) struct Active {
-    /// Boxed, so that a table of many stays small.
-    pub(super) run: Box<Run>,
+    /// Shared with the records that are on their way to the store.
+    pub(super) run: Arc<Run>,
+    /// The latest attempt; `attempts` of the run is the latest whose start is recorded.
+    pub(super) attempt: u32,
     pub(super) schedule: Arc<Schedule>,
     pub(super) phase: Phase,
     /// A person or a newer run wants it to end.
@@ -101,9 +104,14 @@ pub(super) enum What {
 }
 
 impl Active {
+    /// The run, to be changed. Records that hold it keep what they hold.
+    pub(super) fn run(&mut self) -> &mut Run {
+        Arc::make_mut(&mut self.run)
+    }
+
     /// The attempt that the executor has to do with, if there is one.
     pub(super) fn awaited(&self) -> Option<AttemptKey> {
-        let (run, attempt) = (self.run.id, self.run.attempts);
+        let (run, attempt) = (self.run.id, self.attempt);
         match self.phase {
             Phase::Unborn | Phase::Waiting | Phase::InLine | Phase::Resting => None,
             Phase::Preparing | Phase::Releasing | Phase::Running | Phase::Inspecting => {
@@ -123,9 +131,9 @@ impl Entry {
             trusted: false,
             claims: Vec::new(),
             generation: 0,
-            going: BTreeSet::new(),
+            going: RunSet::default(),
             waiting: VecDeque::new(),
-            delayed: BTreeSet::new(),
+            delayed: RunSet::default(),
             unsettled: 0,
         }
     }

@@ -1,5 +1,6 @@
 //! The instant has come: what is decided about it.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::sync::Arc;
 
@@ -87,7 +88,7 @@ impl Machine {
         match self.veto(&schedule, occurrence.due_at, self.reading(now)) {
             Some(skip) => self.skip(now, &schedule, occurrence, skip, effects),
             None => {
-                let by = "schedule".to_owned();
+                let by = "schedule".into();
                 self.admit(now, &schedule, occurrence, RunTrigger::Due, by, fire_at, effects);
             }
         }
@@ -127,7 +128,7 @@ impl Machine {
         schedule: &Arc<Schedule>,
         occurrence: Occurrence,
         trigger: RunTrigger,
-        asked_by: String,
+        asked_by: Cow<'static, str>,
         fire_at: Moment,
         effects: &mut Effects,
     ) -> Option<RunId> {

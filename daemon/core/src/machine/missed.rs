@@ -134,7 +134,7 @@ impl Machine {
         // The spreading alone makes nothing too late.
         let deadline = schedule.start_deadline.map(|limit| self.on_present_clock(due_at) + limit);
         let start_at = deadline.map_or(spread_to, |deadline| spread_to.min(deadline).max(now));
-        let (occurrence, by) = (self.occurrence(id, due_at), "schedule".to_owned());
+        let (occurrence, by) = (self.occurrence(id, due_at), "schedule".into());
         self.make_run(now, occurrence, RunTrigger::CatchUp, by, Some(start_at), effects)
     }
 }

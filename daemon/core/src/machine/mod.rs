@@ -29,6 +29,7 @@ mod notes;
 mod plan;
 mod recent;
 mod reports;
+mod run_set;
 mod runs;
 mod settle;
 mod start;
@@ -42,7 +43,6 @@ pub use change::Edit;
 pub use clock::STEP_MAX;
 pub use effects::{Answer, Arms, Early, Effects, Late, Refusal, Token};
 pub use plan::jitter;
-pub use runs::output_path;
 pub use start::{OpenRun, Recovered};
 
 use entry::{Active, Claim, Entry, Frozen, Phase, Timer, What};

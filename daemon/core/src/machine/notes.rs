@@ -1,8 +1,10 @@
 //! Events: what happened, said once, in the transaction that makes it true.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Effects, Machine};
+use crate::news::{RunNews, RunNote};
 use crate::record::{ClockEpoch, Event, Record, Severity, Skip, Value};
 use crate::run::{Reason, Run, RunStatus};
 use crate::{AttemptKey, EventId, Moment, Schedule, units};
@@ -15,22 +17,6 @@ fn text(value: impl Into<String>) -> Value {
 
 fn time(at: Moment) -> Value {
     Value::Time(at)
-}
-
-fn maybe<T>(value: Option<T>, f: impl Fn(T) -> Value) -> Value {
-    value.map_or(Value::Null, f)
-}
-
-fn run_data(run: &Run) -> Data {
-    vec![
-        ("run_id", Value::Id(run.id.uuid())),
-        ("kind", Value::Word("command")),
-        ("schedule", text(&run.schedule_name)),
-        ("schedule_id", Value::Id(run.schedule.uuid())),
-        ("user", text(&run.user)),
-        ("due_at", time(run.due_at)),
-        ("attempt", Value::Int(i64::from(run.attempts))),
-    ]
 }
 
 fn schedule_data(schedule: &Schedule) -> Data {
@@ -56,130 +42,44 @@ impl Machine {
         effects.records.push(Record::Event(Box::new(event)));
     }
 
-    #[allow(clippy::too_many_arguments)] // the columns of an event
-    fn note_run(
-        &mut self,
-        at: Moment,
-        (kind, severity): (&'static str, Severity),
-        (run, task): (&Run, bool),
-        message: String,
-        data: Data,
-        effects: &mut Effects,
-    ) {
-        let event = Event {
-            id: EventId::v7(at, self.random.next_u128()),
-            kind,
-            severity,
-            message,
-            run: Some(run.id),
-            task: task.then_some("command"),
-            user: Some(run.user.clone()),
-            at,
-            data,
-        };
-        effects.records.push(Record::Event(Box::new(event)));
+    fn note_run(&mut self, at: Moment, run: &Arc<Run>, news: RunNews, effects: &mut Effects) {
+        let id = EventId::v7(at, self.random.next_u128());
+        effects.records.push(Record::RunNoted(RunNote { id, at, run: run.clone(), news }));
     }
 
-    pub(super) fn note_queued(&mut self, now: Moment, run: &Run, effects: &mut Effects) {
-        let name = &run.schedule_name;
-        let mut data = vec![
-            ("schedule_name", text(name)),
-            ("schedule_id", Value::Id(run.schedule.uuid())),
-            ("run_id", Value::Id(run.id.uuid())),
-            ("due_at", time(run.due_at)),
-            ("expected_time", time(run.due_at)),
-            ("actual_time", time(now)),
-        ];
-        data.push(("reason", text(run.asked_by.clone())));
-        self.note_run(
-            now,
-            ("schedule.triggered", Severity::Info),
-            (run, false),
-            format!("{name} is due"),
-            data,
-            effects,
-        );
-        let data = run_data(run);
-        self.note_run(
-            now,
-            ("run.queued", Severity::Info),
-            (run, false),
-            format!("run of {name} accepted"),
-            data,
-            effects,
-        );
+    pub(super) fn note_queued(&mut self, now: Moment, run: &Arc<Run>, effects: &mut Effects) {
+        self.note_run(now, run, RunNews::Triggered, effects);
+        self.note_run(now, run, RunNews::Queued, effects);
     }
 
-    pub(super) fn note_started(&mut self, now: Moment, run: &Run, effects: &mut Effects) {
-        let name = &run.schedule_name;
+    pub(super) fn note_started(&mut self, now: Moment, run: &Arc<Run>, effects: &mut Effects) {
         if run.attempts == 1 {
-            let message = format!("run of {name} started");
-            self.note_run(now, ("run.started", Severity::Info), (run, false), message, run_data(run), effects);
+            self.note_run(now, run, RunNews::Started, effects);
         }
-        let message = format!("{name}: attempt {} started", run.attempts);
-        let mut data = run_data(run);
-        data.push(("task_name", Value::Word("command")));
-        self.note_run(now, ("task.started", Severity::Info), (run, true), message, data, effects);
+        self.note_run(now, run, RunNews::TaskStarted, effects);
     }
 
     pub(super) fn note_retrying(
         &mut self,
         now: Moment,
-        run: &Run,
+        run: &Arc<Run>,
         reason: Reason,
         at: Moment,
         max: u32,
         effects: &mut Effects,
     ) {
-        let delay = at.since(now);
-        let error = run.message.clone().unwrap_or_default();
         if reason == Reason::Timeout {
-            self.note_timeout(now, run, effects);
+            self.note_run(now, run, RunNews::TaskTimedOut, effects);
         }
-        let message = format!(
-            "{}: attempt {} failed ({error}); next in {}",
-            run.schedule_name,
-            run.attempts,
-            units::format_duration(delay)
-        );
-        let mut data = run_data(run);
-        data.push(("task_name", Value::Word("command")));
-        data.push(("max_retries", Value::Int(i64::from(max))));
-        data.push(("delay", Value::Float(delay.as_secs_f64())));
-        data.push(("error", text(error)));
-        self.note_run(now, ("task.retrying", Severity::Warning), (run, true), message, data, effects);
+        self.note_run(now, run, RunNews::TaskRetrying { max, delay: at.since(now) }, effects);
     }
 
-    fn note_timeout(&mut self, now: Moment, run: &Run, effects: &mut Effects) {
-        let mut data = run_data(run);
-        data.push(("task_name", Value::Word("command")));
-        let message = format!("{}: attempt {} ran longer than its timeout", run.schedule_name, run.attempts);
-        self.note_run(now, ("task.timeout", Severity::Error), (run, true), message, data, effects);
-    }
-
-    pub(super) fn note_ended(&mut self, now: Moment, run: &Run, effects: &mut Effects) {
-        let (run_kind, task_kind, severity) = match run.status {
-            RunStatus::Completed => ("run.completed", "task.completed", Severity::Info),
-            RunStatus::Failed => ("run.failed", "task.failed", Severity::Error),
-            _ => ("run.cancelled", "task.cancelled", Severity::Warning),
-        };
+    pub(super) fn note_ended(&mut self, now: Moment, run: &Arc<Run>, effects: &mut Effects) {
         if run.reason == Some(Reason::Timeout) && run.status == RunStatus::Failed {
-            self.note_timeout(now, run, effects);
+            self.note_run(now, run, RunNews::TaskTimedOut, effects);
         }
-        let duration = run.started_at.zip(run.ended_at).map(|(start, end)| end.since(start).as_secs_f64());
-        let why = run.message.clone().map(|m| format!(": {m}")).unwrap_or_default();
-        let verb = run_kind.strip_prefix("run.").unwrap_or(run_kind);
-        let message = format!("run of {} {verb}{why}", run.schedule_name);
-        let mut data = run_data(run);
-        data.push(("exit_code", maybe(run.exit_code, |c| Value::Int(i64::from(c)))));
-        data.push(("signal", maybe(run.signal, |s| Value::Int(i64::from(s)))));
-        data.push(("duration", maybe(duration, Value::Float)));
-        data.push(("reason", maybe(run.reason, |r| Value::Word(r.as_str()))));
-        data.push(("error", maybe(run.message.clone(), text)));
-        let mut task_data = data.clone();
-        task_data.push(("task_name", Value::Word("command")));
-        self.note_run(now, (task_kind, severity), (run, true), message.clone(), task_data, effects);
-        self.note_run(now, (run_kind, severity), (run, false), message, data, effects);
+        self.note_run(now, run, RunNews::TaskEnded, effects);
+        self.note_run(now, run, RunNews::Ended, effects);
     }
 
     pub(super) fn note_missed(

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::{Active, Early, Effects, Late, Machine, Phase};
-use crate::launch::{Finding, Known, KnownState, Order, Report, Traces};
+use crate::launch::{Finding, Known, KnownState, Order, Report, Traces, output_path};
 use crate::run::{AttemptEnd, Outcome, Usage};
 use crate::{AttemptKey, Moment};
 
@@ -27,7 +27,7 @@ impl Machine {
 
     fn released(&mut self, key: AttemptKey) {
         if let Some(active) = self.runs.get_mut(&key.run)
-            && active.run.attempts == key.attempt
+            && active.attempt == key.attempt
             && active.phase == Phase::Releasing
         {
             active.phase = Phase::Running;
@@ -107,7 +107,7 @@ impl Machine {
                 active.phase = Phase::Inspecting;
                 let traces = Traces {
                     key,
-                    output: super::runs::output_path(key.run, active.run.queued_at),
+                    output: output_path(key.run, active.run.queued_at),
                     process: active.run.process.clone(),
                 };
                 effects.late.push(Late::Order(Order::Inspect(Box::new(traces))));
@@ -123,7 +123,7 @@ impl Machine {
         let Some(active) = self.runs.get_mut(&key.run) else {
             return;
         };
-        if active.run.attempts != key.attempt || active.phase != Phase::Inspecting {
+        if active.attempt != key.attempt || active.phase != Phase::Inspecting {
             return;
         }
         match finding {

@@ -1,12 +1,14 @@
 //! The way of a run from its making to its release.
 
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Active, Early, Effects, Late, Machine, Phase, What};
-use crate::launch::{Launch, Order};
+use crate::launch::{Order, Start};
 use crate::record::{Decision, Occurrence, Record};
 use crate::run::{Attempt, ProcessId, Reason, Run, RunStatus, RunTrigger, Usage};
-use crate::{Action, AttemptKey, Moment, Overlap, RunId, Schedule, ScheduleId};
+use crate::{AttemptKey, Moment, Overlap, RunId, Schedule, ScheduleId};
 
 impl Machine {
     /// Makes the run of an instant, durable with its decision. It waits in its schedule's queue until
@@ -16,7 +18,7 @@ impl Machine {
         now: Moment,
         occurrence: Occurrence,
         trigger: RunTrigger,
-        asked_by: String,
+        asked_by: Cow<'static, str>,
         start_at: Option<Moment>,
         effects: &mut Effects,
     ) -> RunId {
@@ -32,7 +34,7 @@ impl Machine {
         }
         entry.touch(effects);
         self.counters.runs += 1;
-        let run = Box::new(Run {
+        let run = Arc::new(Run {
             id,
             schedule: schedule.id,
             revision: schedule.revision,
@@ -62,7 +64,8 @@ impl Machine {
         effects.records.push(Record::RunCreated(run.clone()));
         self.note_queued(now, &run, effects);
         let fire_at = start_at.unwrap_or(now);
-        self.runs.insert(id, Active { run, schedule: schedule.clone(), phase: Phase::Waiting, ending: None, fire_at });
+        let (phase, ending) = (Phase::Waiting, None);
+        self.runs.insert(id, Active { run, attempt: 0, schedule: schedule.clone(), phase, ending, fire_at });
         if let Some(at) = start_at {
             self.arm(at, What::Begin { run: id }, effects);
         }
@@ -105,7 +108,7 @@ impl Machine {
             }
             Some(_) => {}
         }
-        active.run.retry_at = None;
+        active.run().retry_at = None;
         let schedule = active.run.schedule;
         // One that is made up answers an older instant than whatever goes on.
         let replaces = active.schedule.overlap == Overlap::Replace && active.run.trigger == RunTrigger::Due;
@@ -175,26 +178,27 @@ impl Machine {
     pub(super) fn prepare(&mut self, run: RunId, effects: &mut Effects) {
         let Some(active) = self.runs.get_mut(&run) else { return };
         active.phase = Phase::Preparing;
-        active.run.attempts += 1;
-        let first = active.run.attempts == 1;
+        active.attempt += 1;
+        let first = active.attempt == 1;
         let fire_at = first.then_some(active.fire_at);
-        if let Some(launch) = self.launch(run) {
-            effects.early.push(Early::Prepare { launch, fire_at });
+        if let Some(start) = self.start(run) {
+            effects.early.push(Early::Prepare { start, fire_at });
         }
     }
 
     /// The order of the present attempt once more, because the executor was lost before it obeyed. Not early: it must not overtake a
     /// question about the attempt that is still on its way, which ends what it finds.
     pub(super) fn prepare_again(&mut self, run: RunId, effects: &mut Effects) {
-        if let Some(launch) = self.launch(run) {
-            effects.late.push(Late::Order(Order::Prepare(launch)));
+        if let Some(start) = self.start(run) {
+            effects.late.push(Late::Order(Order::Prepare(Box::new(start.launch()))));
         }
     }
 
-    fn launch(&self, run: RunId) -> Option<Box<Launch>> {
+    fn start(&self, run: RunId) -> Option<Start> {
         let active = self.runs.get(&run)?;
-        let previous = (self.entries.get(&active.run.schedule)).and_then(|entry| entry.stats.last_success_at);
-        Some(Box::new(launch(&active.run, &active.schedule, previous)))
+        let previous_success = (self.entries.get(&active.run.schedule)).and_then(|entry| entry.stats.last_success_at);
+        let (run, schedule) = (active.run.clone(), active.schedule.clone());
+        Some(Start { run, attempt: active.attempt, schedule, previous_success })
     }
 
     /// The process exists: its start is recorded, then it is released.
@@ -203,62 +207,27 @@ impl Machine {
             effects.early.push(Early::Order(Order::Discard(key)));
             return;
         };
-        if active.run.attempts != key.attempt || active.phase != Phase::Preparing {
-            if active.run.attempts != key.attempt {
+        if active.attempt != key.attempt || active.phase != Phase::Preparing {
+            if active.attempt != key.attempt {
                 effects.early.push(Early::Order(Order::Discard(key)));
             }
             return;
         }
         active.phase = Phase::Releasing;
-        active.run.status = RunStatus::Running;
-        active.run.started_at.get_or_insert(now);
-        active.run.process = Some(process.clone());
+        let run = active.run();
+        run.status = RunStatus::Running;
+        run.started_at.get_or_insert(now);
+        run.process = Some(process.clone());
+        // One that was held when its supervisor died is made once more; that it starts was said already.
+        let is_news = std::mem::replace(&mut run.attempts, key.attempt) < key.attempt;
         let run = active.run.clone();
         let attempt = Attempt { key, started_at: now, process: Some(process), end: None };
         effects.records.push(Record::AttemptStarted(attempt));
         effects.records.push(Record::RunChanged(run.clone()));
-        self.note_started(now, &run, effects);
+        if is_news {
+            self.note_started(now, &run, effects);
+        }
         effects.late.push(Late::Order(Order::Release(key)));
-    }
-}
-
-/// Where the output of a run is, relative to the data directory. Derived from the record alone, so that it can always be found.
-pub fn output_path(id: RunId, queued_at: Moment) -> std::path::PathBuf {
-    let (year, month, _) = queued_at.date();
-    format!("runs/{year:04}-{month:02}/{id}/output").into()
-}
-
-fn launch(run: &Run, schedule: &Schedule, previous_success: Option<Moment>) -> Launch {
-    let argv = match &schedule.action {
-        Action::Command(argv) => argv.clone(),
-        Action::Shell(text) => vec!["/bin/sh".to_owned(), "-c".to_owned(), text.clone()],
-    };
-    let mut env = schedule.env.clone();
-    let catch_up = if run.trigger == RunTrigger::CatchUp { "1" } else { "0" };
-    for (name, value) in [
-        ("SLOTH_SCHEDULE", run.schedule_name.clone()),
-        ("SLOTH_RUN_ID", run.id.to_string()),
-        ("SLOTH_ATTEMPT", run.attempts.to_string()),
-        ("SLOTH_DUE_AT", run.due_at.rfc3339()),
-        ("SLOTH_CATCH_UP", catch_up.to_owned()),
-        ("SLOTH_PREVIOUS_SUCCESS", previous_success.map(Moment::rfc3339).unwrap_or_default()),
-    ] {
-        env.insert(name.to_owned(), value);
-    }
-    Launch {
-        key: AttemptKey { run: run.id, attempt: run.attempts },
-        argv,
-        user: schedule.user.clone(),
-        group: schedule.group.clone(),
-        cwd: schedule.cwd.clone(),
-        env,
-        umask: schedule.umask,
-        stdin: schedule.stdin.clone(),
-        limits: schedule.limits.clone(),
-        timeout: schedule.timeout,
-        kill_grace: schedule.kill_grace,
-        output: output_path(run.id, run.queued_at),
-        output_limit: schedule.output_limit,
     }
 }
 

@@ -31,7 +31,7 @@ impl Machine {
                     if schedule.overlap == Overlap::Replace {
                         self.supersede_delayed(now, id, effects);
                     }
-                    let by = "schedule".to_owned();
+                    let by = "schedule".into();
                     self.make_run(now, occurrence, RunTrigger::Due, by, Some(start_at), effects);
                 }
             }
@@ -54,7 +54,7 @@ impl Machine {
 
     fn supersede_delayed(&mut self, now: Moment, id: ScheduleId, effects: &mut Effects) {
         let earlier = self.entries.get(&id).map(|entry| entry.delayed.clone());
-        for run in earlier.unwrap_or_default() {
+        for run in earlier.unwrap_or_default().iter().copied() {
             let message = "replaced by a newer run";
             self.end_early(now, run, Reason::Superseded, message, false, effects);
         }

@@ -128,7 +128,9 @@ impl Machine {
         }
         let fire_at = open.run.queued_at;
         let ending = open.run.reason.filter(|_| phase == Phase::Running);
-        self.runs.insert(id, Active { run: Box::new(open.run), schedule: open.schedule, phase, ending, fire_at });
+        let attempt = open.run.attempts;
+        let run = Arc::new(open.run);
+        self.runs.insert(id, Active { run, attempt, schedule: open.schedule, phase, ending, fire_at });
     }
 
     /// A pause that seems to end later was measured with another clock.
@@ -202,7 +204,7 @@ impl Machine {
         }
         let due = self.unique_due(now, id);
         let occurrence = self.occurrence(id, due);
-        let run = self.make_run(now, occurrence, trigger, asked_by, None, effects);
+        let run = self.make_run(now, occurrence, trigger, asked_by.into(), None, effects);
         if let Some(active) = self.runs.get_mut(&run) {
             active.phase = Phase::Unborn;
         }

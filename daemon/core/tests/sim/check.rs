@@ -104,6 +104,7 @@ impl World {
 
 pub fn word(record: &Record) -> String {
     match record {
+        Record::RunNoted(note) => note.kind().0.to_owned(),
         Record::Event(event) => event.kind.to_owned(),
         Record::Decided(o, decision) => format!("{} e{} {decision:?}", o.due_at, o.epoch),
         Record::Planned(o) => format!("planned {} e{}", o.due_at, o.epoch),

@@ -80,7 +80,7 @@ impl Daemon {
 
     fn carry_out(&mut self, early: Vec<Early>) {
         self.orders.extend(early.into_iter().map(|early| match early {
-            Early::Prepare { launch, .. } => Order::Prepare(launch),
+            Early::Prepare { start, .. } => Order::Prepare(Box::new(start.launch())),
             Early::Order(order) => order,
         }));
     }

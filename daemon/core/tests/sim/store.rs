@@ -100,6 +100,7 @@ impl Store {
                 Some((_, stored @ None)) => *stored = Some(AttemptEnd::clone(end)),
                 other => return conflict(format!("attempt {key} ends: {other:?}")),
             },
+            Record::RunNoted(note) => self.events.push((note.kind().0, note.message())),
             Record::Event(event) => self.events.push((event.kind, event.message.clone())),
             Record::Audit(_) | Record::Answered(_) => {}
             Record::Epoch(epoch) => self.epochs.push(epoch.clone()),

@@ -103,13 +103,14 @@ impl Store {
                 }
                 Record::ScheduleStats { schedule, stats } => self.of(schedule).stats = stats,
                 Record::RunCreated(run) => {
-                    assert!(self.open.insert(run.id, *run).is_none(), "a run is made twice");
+                    assert!(self.open.insert(run.id, Arc::unwrap_or_clone(run)).is_none(), "a run is made twice");
                 }
                 Record::RunChanged(run) if run.status.is_terminal() => _ = self.open.remove(&run.id),
-                Record::RunChanged(run) => _ = self.open.insert(run.id, *run),
+                Record::RunChanged(run) => _ = self.open.insert(run.id, Arc::unwrap_or_clone(run)),
                 Record::Epoch(epoch) => self.epochs.push(epoch),
                 Record::AttemptStarted(_)
                 | Record::AttemptEnded(..)
+                | Record::RunNoted(_)
                 | Record::Event(_)
                 | Record::Answered(_)
                 | Record::Meta(..) => {}

@@ -80,7 +80,7 @@ impl World {
             }
             for order in effects.early {
                 match order {
-                    Early::Prepare { launch, .. } => self.obey(Order::Prepare(launch)),
+                    Early::Prepare { start, .. } => self.obey(Order::Prepare(Box::new(start.launch()))),
                     Early::Order(order) => self.obey(order),
                 }
             }

@@ -46,6 +46,7 @@ impl Apply<'_> {
             Record::RunChanged(run) => self.run_changed(run),
             Record::AttemptStarted(attempt) => self.attempt_started(attempt),
             Record::AttemptEnded(key, end) => self.attempt_ended(*key, end),
+            Record::RunNoted(note) => self.event(&note.event()),
             Record::Event(event) => self.event(event),
             Record::Audit(audit) => self.audit(audit),
             Record::Answered(answered) => self.answered(answered),

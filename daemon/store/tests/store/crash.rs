@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sloth_core::record::{Decision, Record};
@@ -76,7 +77,7 @@ fn child_writes() {
     for n in from.parse::<u32>().expect("a number").. {
         let records = vec![
             Record::Decided(due(&s, i64::from(n)), Decision::Run { run: run_id(n), trigger: RunTrigger::Due }),
-            Record::RunCreated(Box::new(run(n, &s))),
+            Record::RunCreated(Arc::new(run(n, &s))),
             Record::Event(Box::new(event(u64::from(n), "run.queued"))),
         ];
         store.submit(records, move |result| {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sloth_core::record::{ClockEpoch, Decision, Fold, Record};
 use sloth_core::run::{Outcome, RunStatus, RunTrigger};
@@ -23,10 +24,10 @@ fn fill(store: &sloth_store::Store) {
     records.push(Record::Decided(due(&s, 1), Decision::Run { run: run_id(1), trigger: RunTrigger::Due }));
     records.push(Record::Planned(due(&s, 2)));
     records.push(Record::Folded(Fold { schedule: s.id, from: at(-9), to: at(-1), skipped: 3 }));
-    records.push(Record::RunCreated(Box::new(run(1, &s))));
+    records.push(Record::RunCreated(Arc::new(run(1, &s))));
     records.push(Record::AttemptStarted(attempt(run_id(1), 1)));
     records.push(Record::AttemptEnded(attempt(run_id(1), 1).key, Box::new(end(Outcome::Exited(0)))));
-    records.push(Record::RunChanged(Box::new(ended(run(1, &s), RunStatus::Completed))));
+    records.push(Record::RunChanged(Arc::new(ended(run(1, &s), RunStatus::Completed))));
     records.push(Record::Event(Box::new(event(1, "run.completed"))));
     records.push(Record::Audit(Box::new(audit(1))));
     records.push(Record::Epoch(ClockEpoch { epoch: 0, before: NOON, after: NOON, shift_us: 0, cause: "start" }));

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sloth_core::record::Record;
 use sloth_store::{BackupWish, Check, OpenError, OpenOptions, Store, VERSION};
@@ -14,7 +15,7 @@ use crate::things::*;
 fn closed() -> (tempfile::TempDir, PathBuf) {
     let (dir, store, s) = store_with_schedule();
     let records = (1..200).flat_map(|n| {
-        [Record::RunCreated(Box::new(run(n, &s))), Record::Event(Box::new(event(u64::from(n), "run.queued")))]
+        [Record::RunCreated(Arc::new(run(n, &s))), Record::Event(Box::new(event(u64::from(n), "run.queued")))]
     });
     store.write(records.collect()).expect("written");
     drop(store);

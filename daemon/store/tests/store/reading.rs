@@ -99,7 +99,7 @@ fn a_schedule_whose_zone_is_gone_hides_no_other() {
     let (dir, store) = store();
     let lost = with(1, "lost", |s| s.timezone = Some("Atlantis/Capital".into()));
     store.write(vec![created(&lost), created(&schedule(2, "nightly", "@daily"))]).expect("written");
-    store.write(vec![Record::RunCreated(Box::new(run(1, &lost)))]).expect("written");
+    store.write(vec![Record::RunCreated(Arc::new(run(1, &lost)))]).expect("written");
     drop(store);
     let store = open(&dir.path().join("stacks.db")).0;
     let page = store.schedules(&Default::default(), 10).expect("read");

@@ -62,7 +62,7 @@ fn one_conflict_undoes_its_whole_request() {
     let (_dir, store, s) = store_with_schedule();
     store.write(vec![decide(&s, 1)]).expect("decided");
     let records =
-        vec![Record::RunCreated(Box::new(run(5, &s))), Record::Event(Box::new(event(1, "run.queued"))), decide(&s, 1)];
+        vec![Record::RunCreated(Arc::new(run(5, &s))), Record::Event(Box::new(event(1, "run.queued"))), decide(&s, 1)];
     store.write(records).expect_err("decided twice");
     assert_eq!(store.run(run_id(5)).expect("read"), None);
     assert_eq!(store.events(0, &Default::default(), 10).expect("read").items, []);
@@ -207,19 +207,19 @@ fn folds_add_up() {
 fn a_run_that_has_ended_stays_ended() {
     let (_dir, store, s) = store_with_schedule();
     let one = run(1, &s);
-    store.write(vec![Record::RunCreated(Box::new(one.clone()))]).expect("made");
-    assert!(conflict(&store, Record::RunCreated(Box::new(one.clone()))).contains("exists"));
-    store.write(vec![Record::RunChanged(Box::new(ended(one.clone(), RunStatus::Failed)))]).expect("ended");
-    assert!(conflict(&store, Record::RunChanged(Box::new(one))).contains("has ended (failed)"));
-    missing(&store, Record::RunChanged(Box::new(run(2, &s))));
+    store.write(vec![Record::RunCreated(Arc::new(one.clone()))]).expect("made");
+    assert!(conflict(&store, Record::RunCreated(Arc::new(one.clone()))).contains("exists"));
+    store.write(vec![Record::RunChanged(Arc::new(ended(one.clone(), RunStatus::Failed)))]).expect("ended");
+    assert!(conflict(&store, Record::RunChanged(Arc::new(one))).contains("has ended (failed)"));
+    missing(&store, Record::RunChanged(Arc::new(run(2, &s))));
     let ghost = schedule(9, "ghost", "@daily");
-    assert!(missing(&store, Record::RunCreated(Box::new(run(3, &ghost)))).contains(&ghost.id.to_string()));
+    assert!(missing(&store, Record::RunCreated(Arc::new(run(3, &ghost)))).contains(&ghost.id.to_string()));
 }
 
 #[test]
 fn an_attempt_ends_once() {
     let (_dir, store, s) = store_with_schedule();
-    store.write(vec![Record::RunCreated(Box::new(run(1, &s)))]).expect("made");
+    store.write(vec![Record::RunCreated(Arc::new(run(1, &s)))]).expect("made");
     let one = attempt(run_id(1), 1);
     store.write(vec![Record::AttemptStarted(one.clone())]).expect("started");
     let mut again = one.clone();

@@ -1,5 +1,6 @@
 //! What is forgotten, and what never is.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sloth_core::record::{Decision, Record, Skip};
@@ -24,7 +25,7 @@ fn add(store: &Store, s: &Schedule, n: u32, status: RunStatus) {
     one.status = status;
     let one = if status.is_terminal() { ended(one, status) } else { one };
     let decided = Record::Decided(due(s, i64::from(n)), Decision::Run { run: one.id, trigger: RunTrigger::Due });
-    let records = vec![decided, Record::RunCreated(Box::new(one)), Record::AttemptStarted(attempt(run_id(n), 1))];
+    let records = vec![decided, Record::RunCreated(Arc::new(one)), Record::AttemptStarted(attempt(run_id(n), 1))];
     store.write(records).expect("written");
 }
 
@@ -63,7 +64,7 @@ fn runs_beyond_their_age() {
 fn many_runs_go_in_batches() {
     let (_dir, store, s) = kept(1, YEAR);
     for n in 0..2500 {
-        store.submit(vec![Record::RunCreated(Box::new(ended(run(n, &s), RunStatus::Completed)))], |r| {
+        store.submit(vec![Record::RunCreated(Arc::new(ended(run(n, &s), RunStatus::Completed)))], |r| {
             assert!(r.is_ok())
         });
     }
@@ -101,7 +102,7 @@ fn the_ledger_is_folded_without_losing_count() {
     of_kept_run.epoch = 1;
     store
         .write(vec![
-            Record::RunCreated(Box::new(run(5, &s))),
+            Record::RunCreated(Arc::new(run(5, &s))),
             Record::Decided(of_kept_run, answered),
             Record::Planned(due(&s, 3001)),
         ])

@@ -52,14 +52,14 @@ fn every_field_of_a_run() {
     let mut dice = Dice(2);
     for n in 0..300 {
         let made = any_run(n, &s, &mut dice);
-        store.write(vec![Record::RunCreated(Box::new(made.clone()))]).expect("written");
+        store.write(vec![Record::RunCreated(Arc::new(made.clone()))]).expect("written");
         assert_eq!(store.run(made.id).expect("read"), Some(made.clone()));
 
         let mut changed = any_run(n, &s, &mut dice);
         let (trigger, due_at, epoch) = (made.trigger, made.due_at, made.epoch);
         (changed.trigger, changed.due_at, changed.epoch) = (trigger, due_at, epoch);
         changed.status = RunStatus::Completed;
-        store.write(vec![Record::RunChanged(Box::new(changed.clone()))]).expect("written");
+        store.write(vec![Record::RunChanged(Arc::new(changed.clone()))]).expect("written");
         assert_eq!(store.run(made.id).expect("read"), Some(changed.clone()));
 
         let task = store.tasks(made.id).expect("read");
@@ -71,7 +71,7 @@ fn every_field_of_a_run() {
 #[test]
 fn every_end_of_an_attempt() {
     let (_dir, store, s) = store_with_schedule();
-    store.write(vec![Record::RunCreated(Box::new(run(1, &s)))]).expect("written");
+    store.write(vec![Record::RunCreated(Arc::new(run(1, &s)))]).expect("written");
     let failure = |kind| Outcome::NotStarted(StartFailure { kind, message: "why".into() });
     let outcomes = [
         Outcome::Exited(3),
@@ -106,7 +106,7 @@ fn every_end_of_an_attempt() {
 #[test]
 fn an_attempt_that_never_started_has_only_an_end() {
     let (_dir, store, s) = store_with_schedule();
-    store.write(vec![Record::RunCreated(Box::new(run(1, &s)))]).expect("written");
+    store.write(vec![Record::RunCreated(Arc::new(run(1, &s)))]).expect("written");
     let key = AttemptKey { run: run_id(1), attempt: 1 };
     let failure = StartFailure { kind: StartFailureKind::Program, message: "/nope: not found".into() };
     let end = end(Outcome::NotStarted(failure));

@@ -19,7 +19,7 @@ fn many_runs() -> (tempfile::TempDir, Store) {
         one.trigger = if n % 10 == 0 { RunTrigger::CatchUp } else { RunTrigger::Due };
         let status = [RunStatus::Completed, RunStatus::Failed, RunStatus::Queued, RunStatus::Running][n as usize % 4];
         let one = if status.is_terminal() { ended(one, status) } else { sloth_core::run::Run { status, ..one } };
-        store.write(vec![Record::RunCreated(Box::new(one))]).expect("written");
+        store.write(vec![Record::RunCreated(Arc::new(one))]).expect("written");
     }
     (dir, store)
 }
