@@ -82,6 +82,10 @@ impl Ports for RealPorts {
         clock::reading()
     }
 
+    fn wall(&self) -> Moment {
+        clock::now()
+    }
+
     fn commit(&self, records: Arc<Vec<Record>>, done: Box<dyn FnOnce(Result<(), StoreError>) + Send>) {
         self.store.submit(records, move |result| done(result.map(|_| ()).map_err(store_error)));
     }

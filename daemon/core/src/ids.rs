@@ -1,6 +1,8 @@
 //! Identities. Each kind of thing has a type of its own, so that one cannot be passed for another.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::str::FromStr;
 
 use uuid::Uuid;
@@ -60,6 +62,32 @@ pub struct Uid(pub u32);
 impl fmt::Display for Uid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// A table by id. Ids are made here and mostly of chance, so nobody can choose them to collide: a cheap hash will do.
+pub(crate) type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
+
+/// Multiplies and folds, as in wyhash.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            let product = u128::from(self.0 ^ u64::from_le_bytes(word)) * 0x9e37_79b9_7f4a_7c15_u128;
+            self.0 = (product >> 64) as u64 ^ product as u64;
+        }
+    }
+
+    fn write_usize(&mut self, _: usize) {
+        // The length of an id tells nothing.
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

@@ -187,7 +187,7 @@ impl<P: Ports> Engine<P> {
                 Early::Prepare { start, fire_at } => {
                     self.ports.prepare(start);
                     if let Some(fire_at) = fire_at {
-                        self.published.lateness.add(self.ports.read_clocks().wall.since(fire_at));
+                        self.published.lateness.add(self.ports.wall().since(fire_at));
                     }
                 }
                 Early::Order(order) => self.ports.order(order),

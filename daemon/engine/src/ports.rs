@@ -15,6 +15,11 @@ pub trait Ports: Send + Sync + 'static {
     /// All clocks at one moment.
     fn read_clocks(&self) -> Reading;
 
+    /// The wall clock alone.
+    fn wall(&self) -> Moment {
+        self.read_clocks().wall
+    }
+
     /// Writes one transaction; `done` is called, from any thread, when it is durable or has failed as a whole. Transactions are
     /// carried out in the order they are handed over.
     fn commit(&self, records: Arc<Vec<Record>>, done: Box<dyn FnOnce(Result<(), StoreError>) + Send>);

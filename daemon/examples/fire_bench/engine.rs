@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sloth_core::launch::{Launch, Order, Report};
+use sloth_core::launch::{Launch, Order, Report, Start};
 use sloth_core::machine::{Config, Loaded, Recovered};
 use sloth_core::record::Record;
 use sloth_core::run::{AttemptEnd, Outcome, ProcessId, Usage};
@@ -18,10 +18,16 @@ use super::clock::{self, WallAlarm};
 /// Reports that wait for the engine at most.
 const REPORTS_MAX: usize = 1 << 18;
 
+/// What slothd's own ports hand on.
+enum Waiting {
+    Prepare(Start),
+    Order(Order),
+}
+
 struct NullPorts {
     store: Store,
     runtime: tokio::runtime::Handle,
-    orders: mpsc::Sender<Order>,
+    orders: mpsc::Sender<Waiting>,
     /// When each order came, microseconds since 1970.
     asked: Mutex<Vec<u64>>,
 }
@@ -29,6 +35,10 @@ struct NullPorts {
 impl Ports for NullPorts {
     fn read_clocks(&self) -> Reading {
         clock::reading()
+    }
+
+    fn wall(&self) -> Moment {
+        clock::now()
     }
 
     fn commit(&self, records: Arc<Vec<Record>>, done: Box<dyn FnOnce(Result<(), StoreError>) + Send>) {
@@ -51,10 +61,12 @@ impl Ports for NullPorts {
     }
 
     fn order(&self, order: Order) {
-        if matches!(order, Order::Prepare(_)) {
-            self.asked.lock().expect("not poisoned").push(super::since_epoch().as_micros() as u64);
-        }
-        self.orders.try_send(order).expect("room for an order");
+        self.orders.try_send(Waiting::Order(order)).ok().expect("room for an order");
+    }
+
+    fn prepare(&self, start: Start) {
+        self.orders.try_send(Waiting::Prepare(start)).ok().expect("room for an order");
+        self.asked.lock().expect("not poisoned").push(super::since_epoch().as_micros() as u64);
     }
 
     fn heartbeat(&self) {}
@@ -134,12 +146,12 @@ fn config() -> Config {
 }
 
 /// The executor: every process ends well as soon as it is released.
-async fn answer(mut orders: mpsc::Receiver<Order>, reports: mpsc::Sender<Report>) {
+async fn answer(mut orders: mpsc::Receiver<Waiting>, reports: mpsc::Sender<Report>) {
     let _ = reports.send(Report::Connected(Vec::new())).await;
     while let Some(order) = orders.recv().await {
         let facts = match order {
-            Order::Prepare(launch) => vec![prepared(*launch)],
-            Order::Release(key) => vec![Report::Started { key, at: clock::now() }, ended(key)],
+            Waiting::Prepare(start) => vec![prepared(start.launch())],
+            Waiting::Order(Order::Release(key)) => vec![Report::Started { key, at: clock::now() }, ended(key)],
             _ => Vec::new(),
         };
         for fact in facts {

@@ -1,7 +1,8 @@
 //! What the machine remembers of schedules and runs that something is going on with.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
+
+use smallvec::SmallVec;
 
 use super::run_set::RunSet;
 use super::{Effects, Loaded};
@@ -24,7 +25,7 @@ pub(super) struct Entry {
     /// Runs that have left the schedule's own queue: starting, running, between attempts or in the line for a place.
     pub(super) going: RunSet,
     /// Runs that wait for those.
-    pub(super) waiting: VecDeque<RunId>,
+    pub(super) waiting: SmallVec<[RunId; 1]>,
     /// Runs that wait for a time of their own, in nobody's way until then.
     pub(super) delayed: RunSet,
     /// Batches on their way to the store that change this schedule; before they arrive it must not be read back from there.
@@ -132,7 +133,7 @@ impl Entry {
             claims: Vec::new(),
             generation: 0,
             going: RunSet::default(),
-            waiting: VecDeque::new(),
+            waiting: SmallVec::new(),
             delayed: RunSet::default(),
             unsettled: 0,
         }

@@ -24,14 +24,25 @@ pub(super) enum Admission {
 
 /// Timers that go off in one go.
 const TIMERS_PER_WAKE: usize = 1000;
+/// So many at once, and more will follow.
+const BURST: usize = 100;
+/// The decision, the run, and what is said about it.
+const RECORDS_PER_RUN: usize = 4;
 
 impl Machine {
     /// What is due, in order. Of a burst, some: while the driver hands on what they asked for, the next deadline has passed already.
     pub(super) fn fire_due(&mut self, now: Moment, effects: &mut Effects) {
         self.ask_refill(now, false, effects);
-        for _ in 0..TIMERS_PER_WAKE {
+        for fired in 0..TIMERS_PER_WAKE {
             if self.blocked {
                 return;
+            }
+            if fired == BURST {
+                // Growing step by step would copy all of it again and again.
+                let more = TIMERS_PER_WAKE - BURST;
+                effects.records.reserve(more * RECORDS_PER_RUN);
+                effects.early.reserve(more);
+                effects.arms.touched.reserve(more);
             }
             match self.timers.peek() {
                 Some(Reverse(timer)) if timer.at <= now => {}
@@ -156,14 +167,14 @@ impl Machine {
         let Some(entry) = self.entries.get(&id) else {
             return Admission::Start;
         };
-        let by = match entry.going.first().or(entry.waiting.front()) {
+        let by = match entry.going.first().or(entry.waiting.first()) {
             None => return Admission::Start,
             Some(by) => *by,
         };
         match entry.schedule.overlap {
             Overlap::Allow => Admission::Start,
             Overlap::Skip => Admission::Refuse(Skip::Overlap { by }),
-            Overlap::Queue => match entry.waiting.front() {
+            Overlap::Queue => match entry.waiting.first() {
                 Some(waiting) => Admission::Refuse(Skip::Overlap { by: *waiting }),
                 None => Admission::Wait,
             },

@@ -47,6 +47,7 @@ pub use start::{OpenRun, Recovered};
 
 use entry::{Active, Claim, Entry, Frozen, Phase, Timer, What};
 
+use crate::ids::IdMap;
 use crate::launch::Report;
 use crate::random::Random;
 use crate::record::{ClockEpoch, Stats};
@@ -171,13 +172,13 @@ pub struct Machine {
     config: Config,
     random: Random,
     epochs: Vec<ClockEpoch>,
-    entries: HashMap<ScheduleId, Entry>,
+    entries: IdMap<ScheduleId, Entry>,
     /// Full name of a schedule → those that run after it.
     followers: HashMap<String, Vec<ScheduleId>>,
     last_asked: Moment,
     /// The latest mark at the start: so far instants of the present epoch may be decided, whatever the clock shows.
     decided_until: Moment,
-    runs: HashMap<RunId, Active>,
+    runs: IdMap<RunId, Active>,
     timers: BinaryHeap<Reverse<Timer>>,
     timer_seq: u64,
     /// Sum of all steps of the clock since this machine was made, microseconds.
@@ -189,7 +190,7 @@ pub struct Machine {
     left_line: usize,
     places_used: usize,
     planner: plan::Planner,
-    frozen: HashMap<ScheduleId, Frozen>,
+    frozen: IdMap<ScheduleId, Frozen>,
     recent: recent::Recent,
     /// Entries to look at when memory is tidied up.
     perhaps_idle: Vec<ScheduleId>,
@@ -224,11 +225,11 @@ impl Machine {
         Machine {
             random: Random::new(config.seed),
             epochs: Vec::new(),
-            entries: HashMap::new(),
+            entries: IdMap::default(),
             followers: HashMap::new(),
             last_asked: Moment::MIN,
             decided_until: Moment::MIN,
-            runs: HashMap::new(),
+            runs: IdMap::default(),
             timers: BinaryHeap::new(),
             timer_seq: 0,
             shift_us: 0,
@@ -237,7 +238,7 @@ impl Machine {
             left_line: 0,
             places_used: 0,
             planner: plan::Planner::new(),
-            frozen: HashMap::new(),
+            frozen: IdMap::default(),
             recent: recent::Recent::default(),
             perhaps_idle: Vec::new(),
             quiesced: None,

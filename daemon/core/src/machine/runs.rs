@@ -30,7 +30,7 @@ impl Machine {
         match start_at {
             // Such a run is in nobody's way until its time comes.
             Some(_) => _ = entry.delayed.insert(id),
-            None => entry.waiting.push_back(id),
+            None => entry.waiting.push(id),
         }
         entry.touch(effects);
         self.counters.runs += 1;
@@ -82,7 +82,7 @@ impl Machine {
             if !entry.going.is_empty() && entry.schedule.overlap != Overlap::Allow {
                 return;
             }
-            let Some(run) = entry.waiting.front().copied() else {
+            let Some(run) = entry.waiting.first().copied() else {
                 return;
             };
             let Some(active) = self.runs.get_mut(&run) else { return };
@@ -90,7 +90,7 @@ impl Machine {
                 return;
             }
             active.fire_at = fire_at;
-            entry.waiting.pop_front();
+            entry.waiting.remove(0);
             entry.going.insert(run);
             self.take_place(run, effects);
         }
@@ -118,7 +118,7 @@ impl Machine {
                 active.fire_at = at;
                 if let Some(entry) = self.entries.get_mut(&schedule) {
                     entry.delayed.remove(&run);
-                    entry.waiting.push_back(run);
+                    entry.waiting.push(run);
                 }
                 if replaces {
                     self.supersede(now, schedule, Some(run), effects);

@@ -42,7 +42,7 @@ impl Machine {
     /// What the overlap policy says to one more run that will start later: those that will start before it count as well.
     fn in_the_way(&self, id: ScheduleId) -> Option<Skip> {
         let entry = self.entries.get(&id)?;
-        let by = *entry.delayed.last().or(entry.going.first()).or(entry.waiting.front())?;
+        let by = *entry.delayed.last().or(entry.going.first()).or(entry.waiting.first())?;
         let waiting = entry.waiting.len() + entry.delayed.len();
         match entry.schedule.overlap {
             Overlap::Skip => Some(Skip::Overlap { by }),

@@ -103,7 +103,7 @@ impl Machine {
         let entry = self.entries.entry(open.run.schedule).or_insert_with(|| Entry::new(&open.today));
         let phase = match (open.run.status, open.run.retry_at) {
             (RunStatus::Queued | RunStatus::Starting, None) => {
-                entry.waiting.push_back(id);
+                entry.waiting.push(id);
                 Phase::Waiting
             }
             (RunStatus::Queued | RunStatus::Starting, Some(_)) => {
