@@ -87,7 +87,7 @@ struct Task {
 
 /// At most 20.
 const TASKS: &[Task] = &[
-    Task { name: "planner", schedule: "* * * * * *", about: "claims the instants of the next seconds", run: plan },
+    Task { name: "planner", schedule: "*/4 * * * * *", about: "claims the instants of the next seconds", run: plan },
     Task { name: "status", schedule: "*/10 * * * * *", about: "tells systemd a sentence", run: status },
     Task { name: "zones", schedule: "30 * * * * *", about: "looks whether the zone data changed", run: zones },
     Task {

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
+use sloth_engine::IDLE_MAX;
 
 /// Tells systemd, if it listens.
 pub fn tell(states: &[NotifyState<'_>]) {
@@ -25,6 +26,11 @@ impl Watchdog {
     /// By `WATCHDOG_USEC`.
     pub fn from_environment() -> Watchdog {
         Watchdog { every: sd_notify::watchdog_enabled().map(|period| period / 4), last: Mutex::new(None) }
+    }
+
+    /// How long the loop may sleep at most.
+    pub fn patience(&self) -> Duration {
+        self.every.unwrap_or(IDLE_MAX).min(IDLE_MAX)
     }
 
     /// The engine's loop has turned.

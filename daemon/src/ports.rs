@@ -1,6 +1,7 @@
 //! The engine's ports: store, executor and clocks as they really are.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sloth_core::Moment;
 use sloth_core::launch::{Order, Start};
@@ -119,5 +120,9 @@ impl Ports for RealPorts {
 
     fn heartbeat(&self) {
         self.watchdog.feed();
+    }
+
+    fn idle_max(&self) -> Duration {
+        self.watchdog.patience()
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 
 use sloth_core::launch::Report;
 use sloth_core::machine::{Config, Early, Effects, Input, Late, Loaded, Machine, Recovered};
@@ -21,8 +20,6 @@ use sloth_core::machine::{Answer, Token};
 const TURN_MAX: usize = 512;
 /// So often in a row the machine may be woken, with a thousand timers each, before messages get their turn again.
 const WAKES_MAX: usize = 16;
-/// The loop turns at least this often, so that the watchdog sees it and a set clock is noticed.
-const IDLE_MAX: Duration = Duration::from_secs(1);
 
 /// What the engine starts with.
 pub struct Settings {
@@ -169,7 +166,7 @@ impl<P: Ports> Engine<P> {
     }
 
     fn deadline(&self) -> Moment {
-        let idle = self.ports.read_clocks().wall + IDLE_MAX;
+        let idle = self.ports.wall() + self.ports.idle_max();
         let machine = if self.stopping.is_some() { None } else { self.machine.next_deadline() };
         [machine, self.retry_at].into_iter().flatten().fold(idle, Moment::min)
     }

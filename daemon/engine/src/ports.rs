@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sloth_core::Moment;
 use sloth_core::launch::{Order, Start};
@@ -9,6 +10,9 @@ use sloth_core::machine::Loaded;
 use sloth_core::record::Record;
 
 use crate::Reading;
+
+/// What [`Ports::idle_max`] is when no watchdog wants it shorter.
+pub const IDLE_MAX: Duration = Duration::from_secs(5);
 
 /// Store, executor and clocks.
 pub trait Ports: Send + Sync + 'static {
@@ -42,8 +46,13 @@ pub trait Ports: Send + Sync + 'static {
         self.order(Order::Prepare(Box::new(start.launch())));
     }
 
-    /// The engine is alive. Called at least once a second.
+    /// The engine is alive. Called at least once per [`Ports::idle_max`].
     fn heartbeat(&self);
+
+    /// How long the loop may sleep when nothing is due. Each wake costs; that the clock is set wakes it anyway.
+    fn idle_max(&self) -> Duration {
+        IDLE_MAX
+    }
 }
 
 /// Wakes the engine at a wall-clock time, and at once when the clock is set.
