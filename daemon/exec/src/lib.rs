@@ -14,6 +14,7 @@ mod framing;
 mod inspect;
 mod limits;
 pub mod output;
+mod output_place;
 mod proc;
 mod spawn;
 pub mod supervise;

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use super::Options;
 use super::starting::connect;
 use crate::framing::{Inbox, encode};
 use crate::inspect::inspect;
+use crate::output_place::open_output;
 use crate::wire::{FromSupervisor, LaunchItem, ToSupervisor, VERSION};
 
 /// Inspections that wait for their turn.
@@ -31,7 +32,7 @@ const GREETING: Duration = Duration::from_secs(10);
 /// First and longest wait between two tries to get a supervisor.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// Orders sent with one write.
-const BATCH: usize = 256;
+const BATCH: usize = 32;
 
 /// The link to the supervisor.
 pub(super) struct Link {
@@ -97,7 +98,7 @@ impl Link {
     async fn serve(&mut self, receiver: Receiver, sender: OwnedWriteHalf) -> Option<String> {
         let asked = Asked::default();
         let receiving = receive(receiver, self.reports.clone(), self.inspections.clone(), asked.clone());
-        let sending = send(sender, &mut self.orders, asked);
+        let sending = send(sender, &self.options.data, &mut self.orders, asked);
         tokio::select! {
             why = receiving => why,
             why = sending => why,
@@ -173,13 +174,19 @@ async fn greet(stream: UnixStream) -> io::Result<(Receiver, OwnedWriteHalf, Vec<
     }
 }
 
-async fn send(mut sender: OwnedWriteHalf, orders: &mut mpsc::Receiver<Order>, asked: Asked) -> Option<String> {
+async fn send(
+    mut sender: OwnedWriteHalf,
+    data: &Path,
+    orders: &mut mpsc::Receiver<Order>,
+    asked: Asked,
+) -> Option<String> {
     let mut batch = Vec::with_capacity(BATCH);
     let mut bytes = Vec::new();
     loop {
         if orders.recv_many(&mut batch, BATCH).await == 0 {
             return None;
         }
+        make_places(data, &batch).await;
         for order in batch.drain(..) {
             if let Err(error) = encode(&message(order, &asked), &mut bytes) {
                 // The engine bounds commands far below this; the attempt stays unknown and will be inspected.
@@ -192,6 +199,28 @@ async fn send(mut sender: OwnedWriteHalf, orders: &mut mpsc::Receiver<Order>, as
         bytes.clear();
         bytes.shrink_to(1 << 20);
     }
+}
+
+/// Makes the output files of these launches. The supervisor would, but it has one thread, and making a directory and a file is a third
+/// of what a start costs it. What goes wrong here goes wrong there as well, and is reported then.
+async fn make_places(data: &Path, orders: &[Order]) {
+    let outputs: Vec<PathBuf> = (orders.iter())
+        .filter_map(|order| match order {
+            Order::Prepare(launch) => Some(launch.output.clone()),
+            _ => None,
+        })
+        .collect();
+    if outputs.is_empty() {
+        return;
+    }
+    let data = data.to_owned();
+    let made = tokio::task::spawn_blocking(move || {
+        let Ok(data) = std::fs::File::open(data) else { return };
+        for output in outputs {
+            let _ = open_output(&data, &output);
+        }
+    });
+    let _ = made.await;
 }
 
 fn message(order: Order, asked: &Asked) -> ToSupervisor {

@@ -16,7 +16,6 @@ mod ending;
 mod event_loop;
 mod orders;
 mod orphans;
-mod output_place;
 mod reports;
 mod watching;
 

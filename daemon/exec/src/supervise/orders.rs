@@ -13,11 +13,11 @@ use sloth_core::run::{Outcome, ProcessId, StartFailure, StartFailureKind};
 
 use super::attempt::{Attempt, Live, News, Phase, Stage, Sweep};
 use super::event_loop::{Alarm, Pipe, Supervisor};
-use super::output_place::open_output;
 use crate::clock::wall_now;
 use crate::fail;
 use crate::limits::Means;
 use crate::output::OutputWriter;
+use crate::output_place::open_output;
 use crate::spawn::{self, Held, Plan};
 use crate::tree::Family;
 use crate::wire::{ToSupervisor, VERSION};

@@ -14,7 +14,7 @@ use sloth_core::run::{StartFailure, StartFailureKind};
 use crate::fail;
 
 /// Opens or makes it; directories get mode 0700, the file 0600.
-pub fn open_output(data: &OwnedFd, path: &Path) -> Result<File, StartFailure> {
+pub fn open_output(data: &impl AsFd, path: &Path) -> Result<File, StartFailure> {
     let refuse = |why: String| fail(StartFailureKind::Output, format!("output file {}: {why}", path.display()));
     let mut names = Vec::new();
     for part in path.components() {
@@ -26,7 +26,7 @@ pub fn open_output(data: &OwnedFd, path: &Path) -> Result<File, StartFailure> {
     let (file, directories) = names.split_last().ok_or_else(|| refuse("the path is empty".to_owned()))?;
     let mut below: Option<OwnedFd> = None;
     for name in directories {
-        let at = below.as_ref().unwrap_or(data).as_fd();
+        let at = below.as_ref().map_or(data.as_fd(), AsFd::as_fd);
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let opened = match openat(at, *name, flags, Mode::empty()) {
             Err(Errno::ENOENT) => {
@@ -40,7 +40,7 @@ pub fn open_output(data: &OwnedFd, path: &Path) -> Result<File, StartFailure> {
         };
         below = Some(opened.map_err(|errno| refuse(format!("{}: {errno}", name.display())))?);
     }
-    let at = below.as_ref().unwrap_or(data).as_fd();
+    let at = below.as_ref().map_or(data.as_fd(), AsFd::as_fd);
     let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
     let opened =
         openat(at, *file, flags, Mode::from_bits_truncate(0o600)).map_err(|errno| refuse(errno.to_string()))?;
