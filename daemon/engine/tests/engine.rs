@@ -47,7 +47,7 @@ impl Ports for World {
         if self.full.load(Ordering::SeqCst) {
             return done(Err(StoreError::Full("test".to_owned())));
         }
-        for record in &records {
+        for record in records.iter() {
             match record {
                 Record::RunCreated(run) => self.log(format!("stored run {}", run.schedule_name)),
                 Record::AttemptStarted(_) => self.log("stored attempt".to_owned()),
@@ -55,7 +55,7 @@ impl Ports for World {
                 _ => {}
             }
         }
-        self.committed.lock().expect("no panic").extend(records);
+        self.committed.lock().expect("no panic").extend(records.iter().cloned());
         done(Ok(()));
     }
 

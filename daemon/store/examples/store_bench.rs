@@ -230,7 +230,7 @@ fn many_schedules(store: &Store) {
     let begin = Instant::now();
     for hundred in 1..=ALL / 500 {
         let made = (0..500).map(|n| Record::ScheduleCreated(schedule(hundred * 500 + n).into()));
-        store.submit(made.collect(), |result| assert!(result.is_ok()));
+        store.submit(made.collect::<Vec<_>>(), |result| assert!(result.is_ok()));
     }
     store.write(vec![]).expect("written");
     let rate = ALL as f64 / begin.elapsed().as_secs_f64();

@@ -218,7 +218,7 @@ pub fn any_run(n: u32, of: &Schedule, dice: &mut Dice) -> Run {
     r.trigger = *dice.pick(&triggers);
     r.due_at = dice.moment();
     r.epoch = dice.roll() as u32;
-    r.asked_by = dice.text();
+    r.asked_by = dice.text().into();
     r.status = *dice.pick(&[RunStatus::Queued, RunStatus::Starting, RunStatus::Running]);
     r.reason =
         dice.maybe(|d| *d.pick(&[TaskFailed, Timeout, Oom, Lost, Denied, User, Superseded, Shutdown, QueueTimeout]));
