@@ -25,6 +25,7 @@ pub fn read(data: &Path, run: &Run, wish: &LogWish) -> Result<LogPage, ServiceEr
     let path = data.join(sloth_core::launch::output_path(run.id, run.queued_at));
     let mut reader = match OutputReader::open(&path) {
         Ok(reader) => reader,
+        Err(OutputError::Empty(_)) => return Ok(page),
         Err(OutputError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(page),
         Err(error) => return Err(failed(&error)),
     };

@@ -17,4 +17,4 @@ pub use commands::{EditKind, EditRequest, EngineError};
 pub use driver::{Engine, Fatal, Settings};
 pub use handle::{Handle, Published};
 pub use lateness::{Lateness, LatenessSnapshot};
-pub use ports::{IDLE_MAX, Alarm, Ports, StoreError};
+pub use ports::{Alarm, IDLE_MAX, Ports, StoreError};

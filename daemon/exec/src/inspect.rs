@@ -57,9 +57,7 @@ fn read(data: &Path, traces: &Traces) -> Result<Frames, OutputError> {
     let mut reader = match OutputReader::open(&path) {
         // Neither exists before the first start: nothing, or an empty file whose header was about to be written.
         Err(OutputError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(frames),
-        Err(OutputError::Foreign(_)) if std::fs::metadata(&path).is_ok_and(|facts| facts.len() == 0) => {
-            return Ok(frames);
-        }
+        Err(OutputError::Empty(_)) => return Ok(frames),
         other => other?,
     };
     frames.has_start = reader.gap()?.started_through >= traces.key.attempt;

@@ -69,6 +69,9 @@ pub enum OutputError {
         /// Why.
         source: io::Error,
     },
+    /// It was just made and nothing is in it, not even a header.
+    #[error("{0} is empty")]
+    Empty(PathBuf),
     /// It is something else.
     #[error("{0} is not an output file")]
     Foreign(PathBuf),
@@ -228,6 +231,10 @@ impl OutputReader {
     }
 
     fn load_header(&mut self) -> Result<(), OutputError> {
+        // Before the header is read, which may be written in between.
+        if self.file.metadata().is_ok_and(|facts| facts.len() == 0) {
+            return Err(OutputError::Empty(self.path.clone()));
+        }
         let mut header = [0; HEADER_BYTES as usize];
         if let Err(source) = self.file.read_exact_at(&mut header, 0) {
             return Err(match source.kind() {
