@@ -1,5 +1,6 @@
 //! How batches get to the disk: in order, one flight at a time, and what follows when they have arrived or could not.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use sloth_core::Moment;
@@ -16,7 +17,13 @@ const RETRY: Duration = Duration::from_millis(500);
 impl<P: Ports> Engine<P> {
     /// Starts the next flight when none is under way: requests first, then one batch of the machine, which must not be overtaken.
     pub(crate) fn flush(&mut self) {
-        if self.flight.is_some() || self.retry_at.is_some() {
+        if self.flight.is_some() {
+            return;
+        }
+        if let Some(error) = self.blocked.clone() {
+            self.let_nobody_wait(&error);
+        }
+        if self.retry_at.is_some() {
             return;
         }
         self.close_current();
@@ -52,6 +59,22 @@ impl<P: Ports> Engine<P> {
         } else {
             self.flight = Some(flight);
         }
+    }
+
+    /// Nothing may overtake a batch of the machine that cannot be written, so whoever stands behind it would wait for the disk. Requests
+    /// are refused instead; only mere records go first.
+    fn let_nobody_wait(&mut self, error: &StoreError) {
+        let now = self.ports.wall();
+        let (mut first, mut machine) = (VecDeque::new(), VecDeque::new());
+        for batch in std::mem::take(&mut self.pending) {
+            match batch.purpose {
+                Purpose::Commit { .. } => first.push_back(batch),
+                Purpose::Machine => machine.push_back(batch),
+                Purpose::Run { .. } | Purpose::Edit { .. } => self.failed(now, batch, error.clone()),
+            }
+        }
+        first.append(&mut machine);
+        self.pending = first;
     }
 
     pub(crate) fn landed(&mut self, (number, i, result): Landed) -> Result<(), Fatal> {

@@ -29,7 +29,7 @@ impl Machine {
         let schedule = entry.schedule.clone();
         match start_at {
             // Such a run is in nobody's way until its time comes.
-            Some(_) => _ = entry.delayed.insert(id),
+            Some(_) => entry.delayed.insert(id),
             None => entry.waiting.push(id),
         }
         entry.touch(effects);
