@@ -38,8 +38,10 @@ pub struct Arguments {
 /// Executor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ExecutorChoice {
-    /// The best that is there.
+    /// Units of systemd where it is there and allows it (not with --root), else processes.
     Auto,
+    /// A transient unit of systemd for each run.
+    Systemd,
     /// Its own supervisor, sloth-exec.
     Process,
 }

@@ -9,7 +9,6 @@ use sd_notify::NotifyState;
 use sloth_core::record::Value;
 use sloth_doors::http::{Door, serve};
 use sloth_engine::{Engine, Fatal, Handle, Settings as EngineSettings};
-use sloth_exec::ProcessExecutor;
 use sloth_service::Service;
 use sloth_store::{Check, OpenError, OpenOptions, Opened, Store};
 use tokio::signal::unix::{SignalKind, signal};
@@ -18,6 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::arguments::Arguments;
 use crate::clock::WallAlarm;
+use crate::executor::{Chosen, Unusable};
 use crate::housekeeping::{Clockwork, CronClockwork, Jobs, Work};
 use crate::logging::Level;
 use crate::machine::{Live, Machine, Wish};
@@ -45,6 +45,7 @@ enum End {
     Stopped,
     Restore(String),
     Contradiction,
+    Config(String),
     Failed(String),
 }
 
@@ -81,13 +82,15 @@ fn start(arguments: &Arguments) -> Result<ExitCode, Failure> {
         .enable_all()
         .build()
         .map_err(|error| failed(format!("cannot start: {error}")))?;
-    let end = runtime.block_on(live(places.clone(), Live { settings, merged }, store.clone(), opened, level));
+    let end =
+        runtime.block_on(live(arguments, places.clone(), Live { settings, merged }, store.clone(), opened, level));
     runtime.shutdown_timeout(Duration::from_secs(2));
     store.close();
     drop(store);
     match end {
         End::Stopped => Ok(ExitCode::SUCCESS),
         End::Contradiction => Ok(ExitCode::from(EXIT_CONTRADICTION)),
+        End::Config(problem) => Err((EXIT_CONFIG, problem)),
         End::Failed(problem) => Err((EXIT_FAILED, problem)),
         End::Restore(source) => Err(restore_and_restart(&places, &source)),
     }
@@ -125,15 +128,22 @@ fn open_store(places: &Places, settings: &Settings) -> Result<(Store, Opened), F
 }
 
 /// Everything that happens inside the runtime.
-async fn live(places: Places, live: Live, store: Store, opened: Opened, level: Level) -> End {
+async fn live(arguments: &Arguments, places: Places, live: Live, store: Store, opened: Opened, level: Level) -> End {
     let boot_id = setup::boot_id();
     let recovered = match setup::recovered(&store, &boot_id) {
         Ok(recovered) => recovered,
         Err(error) => return End::Failed(format!("cannot read the state: {error}")),
     };
     let going = recovered.open_runs.len();
-    let program = setup::exec_program();
-    let (executor, reports) = ProcessExecutor::start(places.data.clone(), places.exec_socket.clone(), program);
+    let chosen = match Chosen::new(arguments, &places).await {
+        Ok(chosen) => chosen,
+        Err(Unusable::Config(problem)) => return End::Config(problem),
+        Err(Unusable::Failed(problem)) => return End::Failed(problem),
+    };
+    if chosen.instead.is_some() {
+        tracing::warn!("executor: {}", chosen.describe());
+    }
+    let (executor, reports) = chosen.start(&places);
     let (ports, carry) = RealPorts::new(store.clone(), executor);
     let mut seed = [0; 16];
     if let Err(error) = getrandom::fill(&mut seed) {
@@ -164,9 +174,20 @@ async fn live(places: Places, live: Live, store: Store, opened: Opened, level: L
         Ok(())
     });
     tasks.spawn(engine.run(alarm));
-    let end =
-        serve_until_stopped(places, live, store, opened, level, handle.clone(), seed, going, &mut tasks, carrier.id())
-            .await;
+    let end = serve_until_stopped(
+        places,
+        live,
+        store,
+        opened,
+        level,
+        handle.clone(),
+        chosen,
+        seed,
+        going,
+        &mut tasks,
+        carrier.id(),
+    )
+    .await;
     notify::tell(&[NotifyState::Stopping]);
     if tokio::time::timeout(ENGINE_STOP, handle.stop()).await.is_err() {
         tracing::error!("what was pending could not be written in time; it is recovered at the next start");
@@ -183,6 +204,7 @@ async fn serve_until_stopped(
     opened: Opened,
     level: Level,
     engine: Handle,
+    executor: Chosen,
     seed: u128,
     going: usize,
     tasks: &mut JoinSet<Result<(), Fatal>>,
@@ -194,7 +216,8 @@ async fn serve_until_stopped(
         Ok(bound) => bound,
         Err(problem) => return End::Failed(problem),
     };
-    let machine = Arc::new(Machine::new(places.clone(), live, store.clone(), jobs, wishes, seed.rotate_left(64)));
+    let machine =
+        Arc::new(Machine::new(places.clone(), live, store.clone(), jobs, wishes, executor, seed.rotate_left(64)));
     let service = Service::new(store.clone(), engine.clone(), machine.clone(), &setup::hostname());
     if let Err(error) = reload::apply_schedules(&service, &places).await {
         tracing::error!(%error, "the schedule files could not be loaded");

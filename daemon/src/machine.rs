@@ -15,6 +15,7 @@ use sloth_service::{Host, LogWish, ServiceError, Surroundings};
 use sloth_store::{BackupInfo, BackupKind, BackupWish, Store};
 use tokio::sync::mpsc;
 
+use crate::executor::Chosen;
 use crate::housekeeping::Jobs;
 use crate::places::Places;
 use crate::settings::{Merged, Settings};
@@ -49,6 +50,7 @@ pub struct Machine {
     /// The store.
     pub store: Store,
     names: Names,
+    executor: Chosen,
     started: Moment,
     random: Mutex<u128>,
 }
@@ -61,6 +63,7 @@ impl Machine {
         store: Store,
         jobs: Arc<Jobs>,
         wishes: mpsc::Sender<Wish>,
+        executor: Chosen,
         seed: u128,
     ) -> Machine {
         Machine {
@@ -69,7 +72,8 @@ impl Machine {
             jobs,
             wishes,
             store,
-            names: Names::new(),
+            names: Names::new(executor.capabilities),
+            executor,
             started: clock::now(),
             random: Mutex::new(seed),
         }
@@ -94,9 +98,9 @@ pub struct Names {
 }
 
 impl Names {
-    /// Looks at the machine.
-    pub fn new() -> Names {
-        Names { capabilities: sloth_exec::capabilities() }
+    /// With an executor that can enforce this.
+    pub fn new(capabilities: Capabilities) -> Names {
+        Names { capabilities }
     }
 }
 
@@ -124,6 +128,14 @@ impl Surroundings for Names {
     fn unenforceable(&self, limits: &Limits) -> Vec<String> {
         self.capabilities.refuse(limits).into_iter().collect()
     }
+
+    fn has_sandbox(&self) -> bool {
+        self.capabilities.sandbox
+    }
+
+    fn has_journal(&self) -> bool {
+        self.capabilities.journal
+    }
 }
 
 impl Surroundings for Machine {
@@ -149,6 +161,14 @@ impl Surroundings for Machine {
 
     fn unenforceable(&self, limits: &Limits) -> Vec<String> {
         self.names.unenforceable(limits)
+    }
+
+    fn has_sandbox(&self) -> bool {
+        self.names.has_sandbox()
+    }
+
+    fn has_journal(&self) -> bool {
+        self.names.has_journal()
     }
 }
 
@@ -212,21 +232,23 @@ impl Host for Machine {
         (std::process::id(), self.started, pages * u64::try_from(page).unwrap_or(4096))
     }
 
-    fn executor(&self) -> &'static str {
-        "process"
+    fn executor(&self) -> String {
+        self.executor.describe()
     }
 
     fn features(&self) -> serde_json::Value {
         let c = &self.names.capabilities;
         let word = |means: &sloth_exec::Means| format!("{means:?}").to_lowercase();
         serde_json::json!({
-            "executor": "process",
+            "executor": c.executor.word(),
+            "executor_instead": self.executor.instead,
             "limits": {
                 "cpu": word(&c.cpu), "memory": word(&c.memory), "io_weight": word(&c.io_weight), "tasks": word(&c.tasks),
                 "nofile_max": c.nofile_max, "nice_min": c.nice_min,
             },
             "own_cgroup_per_run": c.own_cgroup,
-            "sandbox_profiles": ["none"],
+            "sandbox_profiles": if c.sandbox { &["none", "default", "strict"][..] } else { &["none"] },
+            "journal": c.journal,
         })
     }
 
@@ -235,7 +257,7 @@ impl Host for Machine {
     }
 
     fn machine_health(&self) -> Vec<HealthCheck> {
-        crate::machine_health::checks(&self.places.data)
+        crate::machine_health::checks(&self.places.data, self.executor.instead.as_deref())
     }
 
     fn backup_create(&self, kind: &str, description: &str, with_output: bool) -> Result<BackupView, ServiceError> {

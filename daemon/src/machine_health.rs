@@ -5,8 +5,14 @@ use std::path::Path;
 use sloth_api::HealthCheck;
 
 /// All of them.
-pub fn checks(data: &Path) -> Vec<HealthCheck> {
-    vec![disk(data), memory(), load()]
+pub fn checks(data: &Path, instead_of_systemd: Option<&str>) -> Vec<HealthCheck> {
+    let mut checks = vec![disk(data), memory(), load()];
+    // Runs do not survive the stop of the unit of slothd then, and some limits cannot be had.
+    checks.extend(instead_of_systemd.map(|why| {
+        let hint = "let slothd start units (run it as root), or start it with --executor process";
+        health("systemd", "warn", format!("not used: {why}"), "", hint)
+    }));
+    checks
 }
 
 fn health(name: &str, status: &str, value: String, threshold: &str, hint: &str) -> HealthCheck {

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod clock;
+mod executor;
 mod housekeeping;
 mod journal;
 mod life;

@@ -8,7 +8,7 @@ use sloth_core::launch::{Order, Start};
 use sloth_core::machine::Loaded;
 use sloth_core::record::Record;
 use sloth_engine::{Ports, Reading, StoreError};
-use sloth_exec::ProcessExecutor;
+use sloth_exec::Executor;
 use sloth_store::Store;
 use tokio::sync::mpsc;
 
@@ -34,7 +34,7 @@ pub struct RealPorts {
 
 impl RealPorts {
     /// Connects them. The returned future carries orders to the executor; it ends with these ports.
-    pub fn new(store: Store, executor: ProcessExecutor) -> (Arc<RealPorts>, impl Future<Output = ()>) {
+    pub fn new(store: Store, executor: Executor) -> (Arc<RealPorts>, impl Future<Output = ()>) {
         let (orders, mut waiting) = mpsc::channel(ORDERS_MAX);
         let carry = async move {
             while let Some(order) = waiting.recv().await {

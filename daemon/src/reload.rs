@@ -7,8 +7,10 @@ use sloth_api::ReloadReply;
 use sloth_core::Uid;
 use sloth_service::{FileReport, Service, ServiceError, SourceFile};
 
+use crate::arguments::Arguments;
+use crate::executor::Chosen;
 use crate::logging::Level;
-use crate::machine::Machine;
+use crate::machine::{Machine, Names};
 use crate::notify;
 use crate::places::Places;
 use crate::settings::{KEYS, Merged, toml_files};
@@ -24,10 +26,13 @@ fn schedule_files(places: &Places) -> Result<Vec<SourceFile>, String> {
 }
 
 /// Problems of the schedule files.
-pub fn check_schedules(places: &Places) -> Vec<String> {
+pub fn check_schedules(arguments: &Arguments, places: &Places) -> Vec<String> {
     let (uid, name) = daemon_user();
     match schedule_files(places) {
-        Ok(files) => Service::check_files(&crate::machine::Names::new(), uid, &name, &files),
+        Ok(files) => {
+            let names = Names::new(Chosen::likely(arguments, places).capabilities);
+            Service::check_files(&names, uid, &name, &files)
+        }
         Err(problem) => vec![problem],
     }
 }

@@ -191,7 +191,7 @@ pub fn check_config(arguments: &Arguments) -> ExitCode {
         }
     };
     let mut problems = Merged::read(&places).validate().err().unwrap_or_default();
-    problems.extend(crate::reload::check_schedules(&places));
+    problems.extend(crate::reload::check_schedules(arguments, &places));
     for problem in &problems {
         eprintln!("{problem}");
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::run::{AttemptEnd, ProcessId, Run, RunTrigger, StartFailure};
-use crate::{Action, AttemptKey, Limits, Moment, RunId, Schedule};
+use crate::{Action, AttemptKey, Limits, Moment, RunId, Sandbox, Schedule};
 
 /// An order to an executor. Orders for one attempt are carried out in the order they are given; repeating one is harmless.
 #[derive(Clone, Debug)]
@@ -59,6 +59,10 @@ pub struct Launch {
     pub output: PathBuf,
     /// Bytes of output kept, half head and half tail.
     pub output_limit: u64,
+    /// Sandbox profile.
+    pub sandbox: Sandbox,
+    /// Whether each line of output also goes to the journal.
+    pub journal: bool,
 }
 
 /// An attempt to be prepared, as the core hands it out: what it consists of is shared, and spelled out by [`Start::launch`] where it is
@@ -101,6 +105,8 @@ impl Start {
             kill_grace: schedule.kill_grace,
             output: output_path(self.run.id, self.run.queued_at),
             output_limit: schedule.output_limit,
+            sandbox: schedule.sandbox,
+            journal: schedule.journal,
         }
     }
 

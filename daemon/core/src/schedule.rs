@@ -258,6 +258,10 @@ pub enum Sandbox {
     /// The user's rights, nothing less.
     #[default]
     None,
+    /// The user's rights without the daemon's own data, kernel settings, control groups and others' temporary files.
+    Default,
+    /// Reads the system, writes only its directory and temporary files, no devices, no network, few system calls.
+    Strict,
 }
 
 /// Where a schedule was written.

@@ -136,5 +136,7 @@ fn launch() -> Launch {
         kill_grace: Duration::from_secs(10),
         output: format!("runs/2031-03/{run}/output").into(),
         output_limit: 10 << 20,
+        sandbox: Default::default(),
+        journal: false,
     }
 }

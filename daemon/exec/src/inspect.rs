@@ -7,6 +7,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use sloth_core::Moment;
 use sloth_core::launch::{Finding, Traces};
 use sloth_core::run::{AttemptEnd, ProcessId};
 
@@ -23,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Looks at the traces; blocks for as long as killing takes. Must not be asked about an attempt that a living supervisor knows.
 pub fn inspect(data: &Path, traces: &Traces) -> Finding {
-    let frames = match read(data, traces) {
+    let frames = match Frames::read(data, &traces.output, traces.key.attempt) {
         Ok(frames) => frames,
         Err(error) => {
             let remains = end_remains(traces);
@@ -35,7 +36,7 @@ pub fn inspect(data: &Path, traces: &Traces) -> Finding {
         return Finding::Ended(end);
     }
     let other_boot = traces.process.as_ref().is_some_and(|process| process.boot_id != proc::boot_id());
-    if !frames.has_start && !other_boot {
+    if frames.start.is_none() && !other_boot {
         return Finding::NeverStarted;
     }
     if other_boot {
@@ -45,33 +46,56 @@ pub fn inspect(data: &Path, traces: &Traces) -> Finding {
     Finding::Lost(format!("its supervisor was gone, so nobody could see how it ended; {remains}"))
 }
 
-#[derive(Default)]
-struct Frames {
-    has_start: bool,
-    end: Option<AttemptEnd>,
+/// What the output file holds of one attempt.
+#[derive(Debug, Default)]
+pub(crate) struct Frames {
+    /// When it began. [`Moment::MIN`] when that frame was among those that had to go.
+    pub(crate) start: Option<Moment>,
+    /// How it ended.
+    pub(crate) end: Option<AttemptEnd>,
+    /// Bytes of output that are there.
+    pub(crate) output_bytes: u64,
 }
 
-fn read(data: &Path, traces: &Traces) -> Result<Frames, OutputError> {
-    let path = data.join(&traces.output);
-    let mut frames = Frames::default();
-    let mut reader = match OutputReader::open(&path) {
-        // Neither exists before the first start: nothing, or an empty file whose header was about to be written.
-        Err(OutputError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(frames),
-        Err(OutputError::Empty(_)) => return Ok(frames),
-        other => other?,
-    };
-    frames.has_start = reader.gap()?.started_through >= traces.key.attempt;
-    for entry in reader {
-        let Entry::Frame(frame) = entry? else { continue };
-        match frame.kind {
-            FrameKind::Start if frame.attempt == traces.key.attempt => frames.has_start = true,
-            FrameKind::End if frame.attempt == traces.key.attempt => {
-                frames.end = serde_json::from_slice(&frame.bytes).ok().map(|EndRecord(end)| end);
+impl Frames {
+    /// Reads all of the file.
+    pub(crate) fn read(data: &Path, output: &Path, attempt: u32) -> Result<Frames, OutputError> {
+        let path = data.join(output);
+        let mut frames = Frames::default();
+        let mut reader = match OutputReader::open(&path) {
+            // Neither exists before the first start: nothing, or an empty file whose header was about to be written.
+            Err(OutputError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(frames),
+            Err(OutputError::Empty(_)) => return Ok(frames),
+            other => other?,
+        };
+        frames.start = (reader.gap()?.started_through >= attempt).then_some(Moment::MIN);
+        for entry in reader {
+            let Entry::Frame(frame) = entry? else { continue };
+            if frame.attempt != attempt {
+                continue;
             }
-            _ => {}
+            match frame.kind {
+                FrameKind::Start => frames.start = Some(frame.at),
+                FrameKind::Stdout | FrameKind::Stderr => frames.output_bytes += frame.bytes.len() as u64,
+                FrameKind::End => {
+                    frames.end = serde_json::from_slice(&frame.bytes).ok().map(|EndRecord(end)| end);
+                }
+                FrameKind::Note => {}
+            }
         }
+        Ok(frames)
     }
-    Ok(frames)
+}
+
+/// When an attempt began, as far as its output file says; reads no further than that.
+pub(crate) fn began(data: &Path, output: &Path, attempt: u32) -> Option<Moment> {
+    let reader = OutputReader::open(&data.join(output)).ok()?;
+    let frames = reader.map_while(Result::ok).filter_map(|entry| match entry {
+        Entry::Frame(frame) => Some(frame),
+        Entry::Missing { .. } => None,
+    });
+    let mut starts = frames.filter(|frame| frame.kind == FrameKind::Start && frame.attempt == attempt);
+    starts.next().map(|frame| frame.at)
 }
 
 /// Kills what is left, and says in words what that was.

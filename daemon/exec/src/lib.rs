@@ -7,6 +7,7 @@
 //! Needs Linux 5.10; uses cgroup v2 where it may (see [`capabilities`]).
 
 mod account;
+pub mod attempt;
 mod cgroup;
 mod client;
 mod clock;
@@ -19,6 +20,7 @@ mod proc;
 mod spawn;
 pub mod supervise;
 mod sys;
+mod systemd;
 mod tree;
 mod wire;
 
@@ -27,7 +29,29 @@ use sloth_core::run::{StartFailure, StartFailureKind};
 pub use client::{Gone, ORDERS_MAX, Options, ProcessExecutor, REPORTS_MAX};
 pub use clock::clock_is_synchronised;
 pub use inspect::inspect;
-pub use limits::{Capabilities, Means, capabilities};
+pub use limits::{Capabilities, ExecutorKind, Means, capabilities};
+pub use systemd::{
+    CallError, Manager, Options as SystemdOptions, SystemdExecutor, may_start_units, systemd_capabilities,
+};
+
+/// Whichever executor was chosen; both speak the same language.
+#[derive(Debug)]
+pub enum Executor {
+    /// Processes of a supervisor of our own.
+    Process(ProcessExecutor),
+    /// Units of a service manager.
+    Systemd(SystemdExecutor),
+}
+
+impl Executor {
+    /// Gives an order; waits while too many wait already.
+    pub async fn order(&self, order: sloth_core::launch::Order) -> Result<(), Gone> {
+        match self {
+            Executor::Process(executor) => executor.order(order).await,
+            Executor::Systemd(executor) => executor.order(order).await,
+        }
+    }
+}
 
 fn fail(kind: StartFailureKind, message: String) -> StartFailure {
     StartFailure { kind, message }

@@ -39,13 +39,49 @@ pub struct Capabilities {
     pub nice_min: i8,
     /// Whether each run has a cgroup of its own, so that no process of it can get away.
     pub own_cgroup: bool,
+    /// Whether there are profiles of the sandbox beside `none`.
+    pub sandbox: bool,
+    /// Whether output can be copied to the journal.
+    pub journal: bool,
+    /// Who enforces it.
+    pub executor: ExecutorKind,
+}
+
+/// How processes of runs are started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExecutorKind {
+    /// By a supervisor of our own.
+    Process,
+    /// By the system's service manager.
+    System,
+    /// By the service manager of one user.
+    User,
+}
+
+impl ExecutorKind {
+    /// In a word.
+    pub fn word(self) -> &'static str {
+        match self {
+            ExecutorKind::Process => "process",
+            ExecutorKind::System | ExecutorKind::User => "systemd",
+        }
+    }
 }
 
 impl Capabilities {
     /// The first of these limits that cannot be enforced, in a sentence.
     pub fn refuse(&self, limits: &Limits) -> Option<String> {
         let needs = |what: &str, controller: &str| {
-            Some(format!("limit {what} needs cgroup v2 with the {controller} controller, delegated to the daemon"))
+            let who = match self.executor {
+                ExecutorKind::Process => format!("cgroup v2 with the {controller} controller, delegated to the daemon"),
+                ExecutorKind::System => {
+                    format!("the {controller} controller, which systemd cannot use on this machine")
+                }
+                ExecutorKind::User => {
+                    format!("the {controller} controller, which is not delegated to this user's systemd")
+                }
+            };
+            Some(format!("limit {what} needs {who}"))
         };
         if limits.cpu_millis.is_some() && self.cpu == Means::Nothing {
             return needs("cpu", "cpu");
@@ -91,9 +127,12 @@ pub(crate) fn from_controllers(own_cgroup: bool, has: impl Fn(&str) -> bool) -> 
         },
         nice_min: if geteuid().is_root() || crate::sys::has_capability(crate::sys::CAP_SYS_NICE) { -20 } else { 0 },
         own_cgroup,
+        sandbox: false,
+        journal: false,
+        executor: ExecutorKind::Process,
     }
 }
 
-fn kernel_nofile_max() -> u64 {
+pub(crate) fn kernel_nofile_max() -> u64 {
     std::fs::read_to_string("/proc/sys/fs/nr_open").ok().and_then(|text| text.trim().parse().ok()).unwrap_or(1 << 20)
 }

@@ -4,12 +4,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use sloth_exec::attempt;
 use sloth_exec::supervise::{self, Options};
 
 const USAGE: &str =
-    "usage: sloth-exec supervise --socket PATH --data DIR [--no-cgroup] [--idle-exit-ms N] [--foreground]";
+    "usage: sloth-exec supervise --socket PATH --data DIR [--no-cgroup] [--idle-exit-ms N] [--foreground]
+       sloth-exec attempt        the main process of a unit; slothd gives it its descriptors";
 
 fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|command| command == "attempt") {
+        return attempt::run();
+    }
     match options(std::env::args_os().skip(1).map(PathBuf::from)) {
         Ok(options) => supervise::run(options),
         Err(why) => {

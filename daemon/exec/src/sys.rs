@@ -105,6 +105,24 @@ pub fn reset_signals() {
     }
 }
 
+/// Ignores SIGPIPE: a reader that is gone is an error of a write, not the end of this process.
+pub fn ignore_pipe() {
+    // SAFETY: ignoring runs no code of ours.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+}
+
+/// User and system time of this process (getrusage(2)).
+pub fn own_cpu() -> Duration {
+    // SAFETY: `rusage` is plain integers, for which all zeros is a value; the pointer is to a live value of the right type.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_SELF, &raw mut usage);
+        usage
+    };
+    let time = |t: libc::timeval| Duration::new(t.tv_sec.max(0) as u64, t.tv_usec as u32 * 1000);
+    time(usage.ru_utime) + time(usage.ru_stime)
+}
+
 /// The first bytes of an extended attribute.
 pub fn xattr(path: &Path, name: &str) -> Option<Vec<u8>> {
     let (path, name) = (CString::new(path.as_os_str().as_bytes()).ok()?, CString::new(name).ok()?);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sloth_core::launch::{Known, KnownState, Launch};
 use sloth_core::run::{AttemptEnd, Outcome, ProcessId, StartFailure, StartFailureKind, Usage};
-use sloth_core::{AttemptKey, Limits, Moment};
+use sloth_core::{AttemptKey, Limits, Moment, Sandbox};
 
 /// Version of the protocol. Another major number is refused by both ends.
 pub const VERSION: u32 = 1;
@@ -160,6 +160,23 @@ struct LaunchDef {
     kill_grace: Duration,
     output: PathBuf,
     output_limit: u64,
+    // A supervisor of an older build never gets these set, as its slothd refuses them.
+    #[serde(default, with = "SandboxDef", skip_serializing_if = "is_plain")]
+    sandbox: Sandbox,
+    #[serde(default)]
+    journal: bool,
+}
+
+fn is_plain(sandbox: &Sandbox) -> bool {
+    *sandbox == Sandbox::None
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Sandbox", rename_all = "snake_case")]
+enum SandboxDef {
+    None,
+    Default,
+    Strict,
 }
 
 #[derive(Serialize, Deserialize)]

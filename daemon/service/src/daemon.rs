@@ -68,7 +68,7 @@ impl Service {
             uptime_ms: i64::try_from(now.since(started).as_millis()).unwrap_or(i64::MAX),
             data_dir: self.host.data_dir().display().to_string(),
             database_bytes: self.store.database_bytes(),
-            executor: self.host.executor().to_owned(),
+            executor: self.host.executor(),
             schedules,
             next_due: next.as_ref().map(|(due, _)| due.rfc3339()),
             next_schedule: next.filter(|_| names).map(|(_, name)| name),

@@ -14,8 +14,8 @@ use sloth_core::{
 
 use crate::time_text::{Span, parse_time};
 use crate::values::{
-    BACKOFFS, CATCH_UPS, CONDITIONS, JITTER_MODES, OVERLAPS, TEXT_MAX, choice, duration, no_nul, plain, positive,
-    range, size,
+    BACKOFFS, CATCH_UPS, CONDITIONS, JITTER_MODES, OVERLAPS, SANDBOXES, TEXT_MAX, choice, duration, no_nul, plain,
+    positive, range, size,
 };
 use crate::{ServiceError, Surroundings};
 
@@ -110,9 +110,9 @@ pub fn build(host: &dyn Surroundings, whose: Whose, spec: &ScheduleSpec) -> Resu
         },
         after: after(spec)?,
         keep: keep(spec)?,
-        sandbox: sandbox(spec)?,
+        sandbox: sandbox(host, spec)?,
         output_limit: output_limit(spec)?,
-        journal: journal(spec)?,
+        journal: journal(host, spec)?,
         tags: tags(spec)?,
         description: plain("description", spec.description.clone().unwrap_or_default(), 1024)?,
     })
@@ -314,24 +314,30 @@ fn keep(spec: &ScheduleSpec) -> Result<Keep, ServiceError> {
     })
 }
 
-fn sandbox(spec: &ScheduleSpec) -> Result<Sandbox, ServiceError> {
-    match spec.sandbox.as_deref() {
-        None | Some("none") => Ok(Sandbox::None),
-        Some(profile @ ("default" | "strict" | "hook" | "plugin")) => Err(ServiceError::not_supported(
-            format_args!("the sandbox profile {profile:?} with the process executor"),
-            "use sandbox = \"none\"",
-        )),
-        Some(other) => Err(ServiceError::field("sandbox", format!("{other:?} is no sandbox profile; there is: none"))),
+fn sandbox(host: &dyn Surroundings, spec: &ScheduleSpec) -> Result<Sandbox, ServiceError> {
+    let profile = match spec.sandbox.as_deref() {
+        Some(profile @ ("hook" | "plugin")) => {
+            let what = format!("the sandbox profile {profile:?} for a schedule");
+            return Err(ServiceError::not_supported(what, "use sandbox = \"strict\""));
+        }
+        profile => choice("sandbox", profile, SANDBOXES, Sandbox::None)?,
+    };
+    if profile != Sandbox::None && !host.has_sandbox() {
+        return Err(ServiceError::not_supported(
+            format_args!("the sandbox profile {:?} with this executor", spec.sandbox.as_deref().unwrap_or_default()),
+            "use sandbox = \"none\", or a slothd of the system that starts runs through systemd",
+        ));
     }
+    Ok(profile)
 }
 
-fn journal(spec: &ScheduleSpec) -> Result<bool, ServiceError> {
+fn journal(host: &dyn Surroundings, spec: &ScheduleSpec) -> Result<bool, ServiceError> {
     match spec.journal {
-        Some(true) => Err(ServiceError::not_supported(
-            "journal = true with the process executor",
-            "read the output with runs logs",
+        Some(true) if !host.has_journal() => Err(ServiceError::not_supported(
+            "journal = true with this executor",
+            "read the output with runs logs, or let slothd start runs through systemd",
         )),
-        _ => Ok(false),
+        wish => Ok(wish.unwrap_or(false)),
     }
 }
 

@@ -23,6 +23,10 @@ pub trait Surroundings: Send + Sync + 'static {
     fn zone(&self, name: Option<&str>) -> Option<TimeZone>;
     /// What of these limits the executor cannot enforce here, a sentence each.
     fn unenforceable(&self, limits: &Limits) -> Vec<String>;
+    /// Whether the executor has profiles of the sandbox beside `none`.
+    fn has_sandbox(&self) -> bool;
+    /// Whether the executor can copy output to the journal.
+    fn has_journal(&self) -> bool;
 }
 
 /// The machine: clock, users, zones, files, settings.
@@ -44,7 +48,7 @@ pub trait Host: Surroundings {
     /// Figures of the process: (pid, started, resident bytes).
     fn process(&self) -> (u32, Moment, u64);
     /// Name of the executor in use.
-    fn executor(&self) -> &'static str;
+    fn executor(&self) -> String;
     /// What executor and machine can do.
     fn features(&self) -> serde_json::Value;
     /// The daemon's own periodic jobs.

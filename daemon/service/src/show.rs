@@ -14,7 +14,7 @@ use sloth_store::Task;
 
 use crate::fields::{Whose, build};
 use crate::time_text::local;
-use crate::values::{BACKOFFS, CATCH_UPS, CONDITIONS, JITTER_MODES, OVERLAPS};
+use crate::values::{BACKOFFS, CATCH_UPS, CONDITIONS, JITTER_MODES, OVERLAPS, SANDBOXES};
 use crate::{ServiceError, Surroundings};
 
 fn word<T: PartialEq>(all: &[(&'static str, T)], value: &T) -> Option<String> {
@@ -93,7 +93,7 @@ pub fn full_spec(schedule: &Schedule) -> ScheduleSpec {
                 .collect(),
         ),
         keep: Some(KeepSpec { runs: Some(schedule.keep.runs), age: span(schedule.keep.age) }),
-        sandbox: Some("none".to_owned()),
+        sandbox: word(SANDBOXES, &schedule.sandbox),
         output_limit: bytes(schedule.output_limit),
         journal: Some(schedule.journal),
         tags: Some(schedule.tags.clone()),
@@ -278,7 +278,7 @@ pub fn run_view(run: &Run, owner: String, host: &str, now: Moment) -> RunView {
         output_bytes: run.output_bytes,
         stderr_tail: run.stderr_tail.clone(),
         host: host.to_owned(),
-        pid: run.process.as_ref().map(|process| process.pid),
+        pid: run.process.as_ref().and_then(pid),
         tasks: Vec::new(),
     }
 }
@@ -312,6 +312,11 @@ fn attempt_view(attempt: &Attempt) -> AttemptView {
         exit_code: code,
         signal,
         message,
-        pid: attempt.process.as_ref().map(|process| process.pid),
+        pid: attempt.process.as_ref().and_then(pid),
     }
+}
+
+/// A unit stands for its processes without a number.
+fn pid(process: &sloth_core::run::ProcessId) -> Option<u32> {
+    (process.pid != 0).then_some(process.pid)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sloth_api::Quantity;
-use sloth_core::{AfterCondition, Backoff, CatchUp, JitterMode, Overlap, units};
+use sloth_core::{AfterCondition, Backoff, CatchUp, JitterMode, Overlap, Sandbox, units};
 
 use crate::ServiceError;
 
@@ -22,6 +22,8 @@ pub(crate) const CATCH_UPS: &[(&str, CatchUp)] =
 pub(crate) const JITTER_MODES: &[(&str, JitterMode)] = &[("instant", JitterMode::Instant), ("host", JitterMode::Host)];
 pub(crate) const BACKOFFS: &[(&str, Backoff)] =
     &[("fixed", Backoff::Fixed), ("linear", Backoff::Linear), ("exponential", Backoff::Exponential)];
+pub(crate) const SANDBOXES: &[(&str, Sandbox)] =
+    &[("none", Sandbox::None), ("default", Sandbox::Default), ("strict", Sandbox::Strict)];
 pub(crate) const CONDITIONS: &[(&str, AfterCondition)] =
     &[("success", AfterCondition::Success), ("failure", AfterCondition::Failure), ("any", AfterCondition::Any)];
 

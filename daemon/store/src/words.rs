@@ -42,7 +42,7 @@ words!(catch_up, read_catch_up, CatchUp { None = "none", Latest = "latest", All 
 words!(jitter_mode, read_jitter_mode, JitterMode { Instant = "instant", Host = "host" });
 words!(backoff, read_backoff, Backoff { Fixed = "fixed", Linear = "linear", Exponential = "exponential" });
 words!(after, read_after, AfterCondition { Success = "success", Failure = "failure", Any = "any" });
-words!(sandbox, read_sandbox, Sandbox { None = "none" });
+words!(sandbox, read_sandbox, Sandbox { None = "none", Default = "default", Strict = "strict" });
 
 /// Kinds of triggers are only shown, never read back: the text is parsed again.
 pub(crate) fn trigger_kind(kind: TriggerKind) -> &'static str {

@@ -136,8 +136,8 @@ impl OutputWriter {
         }
     }
 
-    /// Writes how the attempt ended; `record` is JSON. The counts must have been taken before.
-    pub fn finish(&mut self, at: Moment, record: &[u8]) {
+    /// Writes how the attempt ended; `record` is JSON. The counts must have been taken before. May be tried again when it fails.
+    pub fn finish(&mut self, at: Moment, record: &[u8]) -> io::Result<()> {
         self.tell_unwritten(at);
         if let Some(memory) = self.memory.take() {
             self.gap.start = self.end;
@@ -150,7 +150,7 @@ impl OutputWriter {
         if self.gap.dropped_bytes != self.dropped_on_disk {
             self.write_gap();
         }
-        let _ = self.write_frame(FrameKind::End, at, record);
+        self.write_frame(FrameKind::End, at, record)
     }
 
     fn append_head<'b>(&mut self, kind: FrameKind, at: Moment, bytes: &'b [u8]) -> &'b [u8] {

@@ -19,6 +19,8 @@ use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{ForkResult, chdir, fork, pipe2, setgid, setgroups, setsid, setuid};
 
+use sloth_core::run::{StartFailure, StartFailureKind};
+
 use super::plan::Plan;
 use crate::cgroup::Group;
 use crate::sys;
@@ -80,6 +82,25 @@ impl Status {
         let mut bytes = [self.kind as u8, 0, 0, 0, 0, 0, 0, 0];
         bytes[4..].copy_from_slice(&(self.errno as i32).to_le_bytes());
         bytes
+    }
+
+    /// The failure in words, for everything but `Held`.
+    pub fn failure(self, program: &str, directory: &str) -> StartFailure {
+        let (kind, what) = match self.kind {
+            StatusKind::Held | StatusKind::Session => (StartFailureKind::Other, "a session cannot be made".to_owned()),
+            StatusKind::Limit => {
+                (StartFailureKind::Limit, "the limits nofile, memory or nice cannot be set".to_owned())
+            }
+            StatusKind::User => (StartFailureKind::User, "the user or group cannot be used".to_owned()),
+            StatusKind::Directory => (StartFailureKind::Directory, format!("directory {directory}")),
+            StatusKind::Program => (StartFailureKind::Program, format!("program {program}")),
+        };
+        let message = format!("{what}: {} ({:?})", self.errno.desc(), self.errno);
+        let kind = match self.errno {
+            Errno::ENOMEM | Errno::EAGAIN | Errno::ENFILE | Errno::EMFILE => StartFailureKind::Resources,
+            _ => kind,
+        };
+        StartFailure { kind, message }
     }
 
     /// Reads a record.

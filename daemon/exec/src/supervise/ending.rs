@@ -283,7 +283,8 @@ impl Supervisor {
         let stderr_tail = decode_tail(&live.stderr_tail);
         let end = EndRecord(AttemptEnd { outcome, ended_at, usage, output_bytes, dropped_bytes, stderr_tail });
         let record = serde_json::to_vec(&end).unwrap_or_default();
-        live.writer.finish(ended_at, &record);
+        // Where it cannot be written the end lives in this process until slothd has it.
+        let _ = live.writer.finish(ended_at, &record);
         self.drop_live(serial);
         if let Some(attempt) = self.attempts.get_mut(&serial) {
             attempt.phase = Phase::Ended(Box::new(end.0));

@@ -1,14 +1,12 @@
 //! Reads what processes tell and write.
 
-use nix::errno::Errno;
-use nix::unistd::read;
-use sloth_core::run::{StartFailure, StartFailureKind};
-
 use super::attempt::{Attempt, Stage};
 use super::event_loop::{Pipe, Supervisor};
 use crate::clock::wall_now;
 use crate::output::Stream;
 use crate::spawn::{Status, StatusKind};
+use nix::errno::Errno;
+use nix::unistd::read;
 
 /// What reading a pipe gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +91,7 @@ impl Supervisor {
             return;
         };
         let Some(status) = Status::decode(record) else { return };
-        let (kind, what) = match status.kind {
+        let failure = match status.kind {
             StatusKind::Held => {
                 if live.stage == Stage::Preparing && !live.is_discarded {
                     live.stage = Stage::Held;
@@ -105,19 +103,8 @@ impl Supervisor {
                 }
                 return;
             }
-            StatusKind::Session => (StartFailureKind::Other, "a session cannot be made".to_owned()),
-            StatusKind::Limit => {
-                (StartFailureKind::Limit, "the limits nofile, memory or nice cannot be set".to_owned())
-            }
-            StatusKind::User => (StartFailureKind::User, "the user or group cannot be used".to_owned()),
-            StatusKind::Directory => (StartFailureKind::Directory, format!("directory {}", live.directory.display())),
-            StatusKind::Program => (StartFailureKind::Program, format!("program {}", live.program)),
+            _ => status.failure(&live.program, &live.directory.display().to_string()),
         };
-        let message = format!("{what}: {} ({:?})", status.errno.desc(), status.errno);
-        let kind = match status.errno {
-            Errno::ENOMEM | Errno::EAGAIN | Errno::ENFILE | Errno::EMFILE => StartFailureKind::Resources,
-            _ => kind,
-        };
-        live.failure = Some(StartFailure { kind, message });
+        live.failure = Some(failure);
     }
 }

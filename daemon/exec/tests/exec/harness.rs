@@ -211,6 +211,8 @@ pub fn launch(argv: &[&str]) -> Launch {
         kill_grace: Duration::from_millis(300),
         output: format!("runs/2031-03/{run}/output").into(),
         output_limit: 10 << 20,
+        sandbox: Default::default(),
+        journal: false,
     }
 }
 

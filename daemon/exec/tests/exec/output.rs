@@ -100,7 +100,7 @@ fn short_lines_do_not_make_large_files() {
         output.append(if number % 3 == 0 { Stream::Stderr } else { Stream::Stdout }, AT, b"x");
     }
     let (total, dropped) = output.counts();
-    output.finish(AT, b"{}");
+    output.finish(AT, b"{}").unwrap();
     assert_eq!(total, 200_000);
     let kept = frames(&path).iter().filter(|f| is_output(f)).count() as u64;
     assert_eq!(kept + dropped, total);
@@ -120,7 +120,7 @@ fn every_limit_keeps_head_and_tail_exactly_counted() {
                 output.append(Stream::Stdout, AT, piece);
             }
             let (total, dropped) = output.counts();
-            output.finish(AT, b"{}");
+            output.finish(AT, b"{}").unwrap();
             let mut kept = Vec::new();
             let mut gap_at = None;
             for entry in entries(&path) {
@@ -151,7 +151,7 @@ fn a_file_cut_anywhere_gives_its_whole_frames_and_can_be_continued() {
     output.start(AT).unwrap();
     output.append(Stream::Stdout, AT, b"first");
     output.append(Stream::Stderr, AT, &[b'e'; 300]);
-    output.finish(AT, br#"{"x":1}"#);
+    output.finish(AT, br#"{"x":1}"#).unwrap();
     drop(output);
     let whole = std::fs::read(&path).unwrap();
     let all = frames(&path);
@@ -198,7 +198,7 @@ fn attempts_share_the_limit() {
             output.append(Stream::Stdout, AT, &[b'0' + attempt as u8; 1000]);
         }
         sum += output.counts().0;
-        output.finish(AT, b"{}");
+        output.finish(AT, b"{}").unwrap();
     }
     let kept: Vec<u8> = frames(&path).into_iter().filter(is_output).flat_map(|frame| frame.bytes).collect();
     let gap = OutputReader::open(&path).unwrap().gap().unwrap();
