@@ -16,6 +16,7 @@ use sloth_store::{BackupInfo, BackupKind, BackupWish, Store};
 use tokio::sync::mpsc;
 
 use crate::housekeeping::Jobs;
+use crate::logging::Level;
 use crate::places::Places;
 use crate::settings::{Merged, Settings};
 use crate::{clock, output};
@@ -48,6 +49,7 @@ pub struct Machine {
     pub wishes: mpsc::Sender<Wish>,
     /// The store.
     pub store: Store,
+    level: Level,
     names: Names,
     started: Moment,
     random: Mutex<u128>,
@@ -61,6 +63,7 @@ impl Machine {
         store: Store,
         jobs: Arc<Jobs>,
         wishes: mpsc::Sender<Wish>,
+        level: Level,
         seed: u128,
     ) -> Machine {
         Machine {
@@ -69,6 +72,7 @@ impl Machine {
             jobs,
             wishes,
             store,
+            level,
             names: Names::new(),
             started: clock::now(),
             random: Mutex::new(seed),
@@ -228,6 +232,19 @@ impl Host for Machine {
             "own_cgroup_per_run": c.own_cgroup,
             "sandbox_profiles": ["none"],
         })
+    }
+
+    fn log_level(&self) -> String {
+        self.level.present()
+    }
+
+    fn set_log_level(&self, level: &str) {
+        self.level.set(level);
+        tracing::warn!(level, "the log level was changed until the next reload or restart");
+    }
+
+    fn log_target(&self) -> &'static str {
+        self.level.target
     }
 
     fn system_jobs(&self) -> Vec<SystemJob> {
