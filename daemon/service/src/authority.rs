@@ -70,7 +70,7 @@ pub struct Question {
     pub permission: Permission,
     /// For this, `run:create`.
     pub action: &'static str,
-    /// With this schedule; empty: with none.
+    /// With the schedule of this name, without its owner; empty: with none.
     pub schedule: String,
     /// Whose it is; empty: nobody's.
     pub owner: String,
@@ -116,7 +116,7 @@ impl Service {
         let question = Question {
             permission: Permission::for_object(action.action, own),
             action: action.action,
-            schedule: action.schedule.clone(),
+            schedule: bare(&action.schedule),
             owner: self.host.user_name(owner).unwrap_or_else(|| format!("uid {owner}")),
         };
         match authority.decide(question).await? {
@@ -133,7 +133,7 @@ impl Service {
         let question = Question {
             permission: Permission::ManageDaemon,
             action: action.action,
-            schedule: action.schedule.clone(),
+            schedule: bare(&action.schedule),
             owner: String::new(),
         };
         match authority.decide(question).await? {
@@ -180,6 +180,11 @@ impl Service {
             _ => Ok(Some(verdict)),
         }
     }
+}
+
+/// The name without its owner, who is told beside it.
+fn bare(name: &str) -> String {
+    name.rsplit('/').next().unwrap_or(name).to_owned()
 }
 
 fn by_role(may: bool) -> Verdict {

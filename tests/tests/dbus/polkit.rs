@@ -98,6 +98,16 @@ fn its_answer_decides_and_it_is_told_the_details() {
     let expected = [("owner", "nobody"), ("permission", "run:create"), ("schedule", "mine")];
     assert_eq!(details, expected.map(|(a, b)| (a.to_owned(), b.to_owned())).into());
 
+    let path = nobody(&["GetSchedule", "s", "mine"]).expect_err("no");
+    assert!(path.contains("schedule:read is not allowed here"), "{path}");
+    polkit.say("read", "yes");
+    let path = nobody(&["GetSchedule", "s", "nobody/mine"]).expect("yes");
+    let path = path.trim().trim_start_matches("o ").trim_matches('"');
+    let run = ["call", "org.slothd.Slothd1", path, "org.slothd.Slothd1.Schedule", "Run", "a{sv}", "0"];
+    polkit.asked();
+    world.bus.busctl(NOBODY, &run).expect_err("no");
+    assert_eq!(polkit.asked().remove(0).1, details, "by its path as by its name");
+
     // Others' schedules are another matter, and another user than the caller one more.
     polkit.say("run", "yes");
     nobody(&["RunSchedule", "sa{sv}", "mine", "0"]).expect("yes");
