@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use serde_json::json;
 use sloth_tests::Instance;
-use sloth_tests::bus::{BASE, Client, MANAGER, NAME, refusal};
+use sloth_tests::bus::{BASE, Bus, Client, MANAGER, NAME, refusal};
+use sloth_tests::paths::program;
 use sloth_tests::process::wait_for;
 
-use crate::world::{World, id_of};
+use crate::world::{World, has, id_of, text};
 
 #[test]
 fn a_bus_that_is_restarted_is_met_again() {
@@ -44,6 +45,29 @@ fn without_a_bus_slothd_starts_and_stops_all_the_same() {
     let begin = Instant::now();
     assert_eq!(instance.term(), Some(0));
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn the_daemon_of_a_user_is_on_the_bus_of_its_session() {
+    let test = "the_daemon_of_a_user_is_on_the_bus_of_its_session";
+    if !has(test, &["dbus-daemon"]) {
+        return;
+    }
+    let home = tempfile::tempdir().expect("a directory");
+    let bus = Bus::start(home.path());
+    let at = |name: &str| home.path().join(name);
+    std::fs::create_dir(at("runtime")).expect("writable");
+    let mut command = std::process::Command::new(program("slothd"));
+    command.arg("--user").env("HOME", home.path()).env("XDG_RUNTIME_DIR", at("runtime"));
+    command.env("XDG_CONFIG_HOME", at("config")).env("XDG_STATE_HOME", at("state"));
+    command.env("DBUS_SESSION_BUS_ADDRESS", bus.address()).stderr(std::process::Stdio::null());
+    let mut slothd = command.spawn().expect("slothd can be started");
+    let client = Client::new(&bus.address());
+    client.wait_for_slothd();
+    let can = client.manager("CanManageDaemon", &"").expect("an answer");
+    assert_eq!(text(&can), "yes", "its user may all");
+    slothd.kill().expect("killed");
+    slothd.wait().expect("ended");
 }
 
 #[test]

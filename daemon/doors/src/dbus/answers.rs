@@ -99,7 +99,7 @@ fn is_open(view: &RunView) -> bool {
 /// States of runs that are objects.
 const OPEN: [&str; 3] = ["queued", "starting", "running"];
 
-/// The unfinished runs that the caller may see, at most so many.
+/// The first of the unfinished runs that the caller may see, so many.
 pub(super) async fn open_runs(known: &Known<'_>, max: usize) -> Result<Vec<RunView>, ServiceError> {
     let mut query = RunQuery { status: OPEN.map(str::to_owned).to_vec(), limit: 1000, ..RunQuery::default() };
     let mut runs = Vec::new();
@@ -123,7 +123,14 @@ pub(super) async fn managed_objects(known: &Known<'_>) -> Result<BTreeMap<Object
     for view in service.schedule_views(&known.who, OBJECTS_MAX).await? {
         objects.insert(schedule_path(&view.id), Interfaces::from([(SCHEDULE.name, of_schedule(&view))]));
     }
-    for view in open_runs(known, OBJECTS_MAX).await? {
+    let runs = open_runs(known, OBJECTS_MAX + 1).await?;
+    if runs.len() > OBJECTS_MAX {
+        let message = format!("there are more than {OBJECTS_MAX} unfinished runs");
+        return Err(ServiceError::new(ErrorCode::PayloadTooLarge, message)
+            .hint("read them in pages: slothctl runs list, GET /api/v1/runs")
+            .into());
+    }
+    for view in runs {
         objects.insert(run_path(&view.id), Interfaces::from([(RUN.name, of_run(&view))]));
     }
     Ok(objects)

@@ -121,7 +121,12 @@ async fn receive(
     loop {
         let message = tokio::select! {
             message = stream.next() => message,
-            Some(_) = tasks.join_next(), if !tasks.is_empty() => continue,
+            Some(ended) = tasks.join_next(), if !tasks.is_empty() => {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a call could not be answered");
+                }
+                continue;
+            }
         };
         let message = match message {
             None => return "the connection has ended".to_owned(),

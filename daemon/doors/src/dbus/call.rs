@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sloth_api::{BODY_BYTES_MAX, ErrorCode};
-use sloth_service::{Caller, ServiceError};
+use sloth_service::{Caller, ServiceError, Uid};
 use zbus::message::{Body, Flags};
 use zbus::{Connection, DynamicType, Message};
 
@@ -16,8 +16,8 @@ use crate::Door;
 
 /// Calls at once; one more is refused with `QueueFull`.
 pub const CALLS_MAX: usize = 256;
-/// Calls of one client at once.
-const CALLS_PER_CLIENT_MAX: usize = 64;
+/// Calls of one user at once, and so of one connection: who waits for a password must not keep others out.
+const CALLS_PER_USER_MAX: usize = 64;
 
 /// Why a call is not answered with what it asked for.
 #[derive(Debug)]
@@ -78,14 +78,15 @@ pub(super) struct Call {
     /// For what outlives the connection.
     pub(super) lasting: Lasting,
     body: Body,
-    _place: Place,
+    /// Held as long as the call is answered.
+    pub(super) place: Place,
 }
 
 impl Call {
     pub(super) fn new(message: Message, connection: Connection, around: &Around, place: Place) -> Call {
         let body = message.body();
         let Around { kind, door, lasting } = around.clone();
-        Call { message, connection, kind, door, request_id: crate::request_id("d"), lasting, body, _place: place }
+        Call { message, connection, kind, door, request_id: crate::request_id("d"), lasting, body, place }
     }
 
     /// The arguments. Their signature was compared with the table before.
@@ -159,33 +160,54 @@ pub(super) struct Known<'a> {
     pub(super) who: Caller,
 }
 
+/// Who calls: a connection, and when the bus has told it, its user.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Client {
+    Connection(String),
+    User(Uid),
+}
+
 /// How many calls are being answered, of each client.
 #[derive(Default)]
-pub(super) struct Places(Mutex<HashMap<String, usize>>);
+pub(super) struct Places(Mutex<HashMap<Client, usize>>);
 
 /// One of them; given back when it is dropped.
 pub(super) struct Place {
     places: Arc<Places>,
-    client: String,
+    client: Client,
 }
 
 impl Places {
     /// A place for a call, or its refusal.
     pub(super) fn take(self: &Arc<Self>, message: &Message) -> Result<Place, Message> {
         let header = message.header();
-        let client = header.sender().map(ToString::to_string).unwrap_or_default();
+        let client = Client::Connection(header.sender().map(ToString::to_string).unwrap_or_default());
+        self.enter(client).map_err(|error| {
+            let (name, text) = Refused::Service(error).words();
+            error_reply(&header, name, &text)
+        })
+    }
+
+    fn enter(self: &Arc<Self>, client: Client) -> Result<Place, ServiceError> {
         let mut taken = self.0.lock().unwrap_or_else(|e| e.into_inner());
-        let all: usize = taken.values().sum();
+        // Each call has the place of its connection, so these are all.
+        let connections = taken.iter().filter(|(client, _)| matches!(client, Client::Connection(_)));
+        let all: usize = connections.map(|(_, count)| count).sum();
         let own = taken.get(&client).copied().unwrap_or(0);
-        if own < CALLS_PER_CLIENT_MAX && all < CALLS_MAX {
+        let full = matches!(client, Client::Connection(_)) && all >= CALLS_MAX;
+        if own < CALLS_PER_USER_MAX && !full {
             *taken.entry(client.clone()).or_default() += 1;
             return Ok(Place { places: self.clone(), client });
         }
-        let error =
-            ServiceError::new(ErrorCode::QueueFull, format!("{own} of your calls are being answered, {all} in all"))
-                .hint("wait for their answers");
-        let (name, text) = Refused::Service(error).words();
-        Err(error_reply(&header, name, &text))
+        let message = format!("{own} of your calls are being answered, {all} in all");
+        Err(ServiceError::new(ErrorCode::QueueFull, message).hint("wait for their answers"))
+    }
+}
+
+impl Place {
+    /// A place among those of the user, beside this one.
+    pub(super) fn of_user(&self, uid: Uid) -> Result<Place, ServiceError> {
+        self.places.enter(Client::User(uid))
     }
 }
 
@@ -203,5 +225,31 @@ impl Drop for Place {
                 taken.remove(&self.client);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_bounded_for_each_and_for_all_and_come_back() {
+        let places = Arc::new(Places::default());
+        let connection = |n: usize| Client::Connection(format!(":1.{n}"));
+        let full = |client: &Client| {
+            let taken: Vec<Place> = std::iter::from_fn(|| places.enter(client.clone()).ok()).collect();
+            taken
+        };
+        let first = full(&connection(0));
+        assert_eq!(first.len(), CALLS_PER_USER_MAX);
+        // Another connection of the same user gets places, the user does not get more.
+        let of_user = full(&Client::User(Uid(1000)));
+        assert_eq!(of_user.len(), CALLS_PER_USER_MAX);
+        assert_eq!(places.enter(Client::User(Uid(1000))).err().map(|error| error.code), Some(ErrorCode::QueueFull));
+        assert!(places.enter(Client::User(Uid(1001))).is_ok());
+        let others: Vec<Vec<Place>> = (1..10).map(|n| full(&connection(n))).collect();
+        assert_eq!(first.len() + others.iter().map(Vec::len).sum::<usize>(), CALLS_MAX);
+        drop((first, others, of_user));
+        assert!(places.0.lock().expect("unpoisoned").is_empty(), "all are given back");
     }
 }

@@ -65,7 +65,9 @@ async fn respond(call: &Call) -> Answer {
     }
     // Who only wants to know what would be allowed is not asked for a password.
     let may_ask = call.may_ask() && !(interface.name == MANAGER.name && member.starts_with("Can"));
-    let known = Known { call, who: peer::caller(call, may_ask).await? };
+    let who = peer::caller(call, may_ask).await?;
+    let _place = call.place.of_user(who.uid)?;
+    let known = Known { call, who };
     match interface.name {
         name if name == INTROSPECTABLE.name => describe(&known, &object).await,
         name if name == OBJECT_MANAGER.name => managed_objects(&known).await,

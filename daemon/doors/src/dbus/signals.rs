@@ -22,6 +22,8 @@ const PAGE: u32 = 500;
 const PER_SECOND: u32 = 1000;
 /// So many events may wait to be told; then those that wait are left out, which listeners see by `EventPublished` numbers.
 const BEHIND_MAX: i64 = 100_000;
+/// After the feed could not be read.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// Between two signals about the figures of the manager.
 const FIGURES: Duration = Duration::from_secs(1);
 /// Properties of the manager whose changes are told.
@@ -65,8 +67,15 @@ impl Teller {
             self.after = last;
         }
         let begin = Instant::now();
-        let page = self.door.service.store().events(self.after, &EventFilter::default(), PAGE);
-        let page = page.map_err(|error| error.to_string())?;
+        let page = match self.door.service.store().events(self.after, &EventFilter::default(), PAGE) {
+            Ok(page) => page,
+            Err(error) => {
+                // A store in trouble is no reason to give up the bus.
+                tracing::warn!(%error, "the feed cannot be read; signals come later");
+                tokio::time::sleep(STORE_PAUSE).await;
+                return Ok(());
+            }
+        };
         self.after = page.next.max(self.after);
         let mut messages = Vec::new();
         let count = u32::try_from(page.items.len()).unwrap_or(PAGE);
