@@ -2,7 +2,7 @@
 //! its own callers, nobody else.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use tokio::task::JoinSet;
@@ -25,6 +25,8 @@ const PAUSES: [Duration; 6] = [
     Duration::from_secs(10),
     Duration::from_secs(30),
 ];
+/// A connection that lasted so long was a good one.
+const SETTLED: Duration = Duration::from_secs(10);
 /// How long the bus may take to answer us.
 const BUS_ANSWERS: Duration = Duration::from_secs(25);
 
@@ -40,14 +42,15 @@ async fn keep_connected(bus: &Bus, around: &Around) {
     let mut closing = around.door.closing.clone();
     let mut tries = 0;
     while !*closing.borrow() {
+        let begin = Instant::now();
         let (connected, problem) = once(bus, around).await;
         if *closing.borrow() {
             break;
         }
-        tries = if connected { 0 } else { tries + 1 };
-        // One that comes back is met at once; one that is not there is not called names every few seconds.
+        // A bus that comes back is met at once; one that lets us in and throws us out again is given more and more time.
+        tries = if connected && begin.elapsed() >= SETTLED { 0 } else { tries + 1 };
         match tries {
-            0 => tracing::warn!(problem, "the message bus is gone; connecting again"),
+            _ if connected => tracing::warn!(problem, "the message bus is gone; connecting again"),
             1 => tracing::warn!(problem, "not on the message bus: D-Bus clients are not served until that works"),
             _ => tracing::debug!(problem, tries, "still not on the message bus"),
         }
