@@ -16,7 +16,12 @@ fn the_end_of_a_run_is_told_with_its_result() {
     let mut heard = world.client.hear();
     let run = world.run("fails");
     let id = id_of(&run);
-    let added = heard.next(&world.client, "InterfacesAdded", |_| true);
+    // That of the schedule may come only now.
+    let added = heard.next(&world.client, "InterfacesAdded", |message| {
+        let body = message.body();
+        let added = body.deserialize::<(ObjectPath<'_>, BTreeMap<String, Details>)>();
+        added.is_ok_and(|(path, _)| path == run)
+    });
     let body = added.body();
     let (path, interfaces): (ObjectPath<'_>, BTreeMap<String, Details>) = body.deserialize().expect("oa{sa{sv}}");
     assert_eq!((path.as_str(), added.header().path().expect("a path").as_str()), (run.as_str(), BASE));
