@@ -22,7 +22,7 @@ pub struct VersionView {
 pub struct StatusView {
     /// One sentence.
     pub summary: String,
-    /// `ready`, `storage_blocked`, `maintenance`, `stopping`.
+    /// `ready`, `storage_blocked`, `maintenance`, `inhibited`, `stopping`.
     pub state: String,
     /// Of slothd.
     pub version: String,
@@ -50,6 +50,9 @@ pub struct StatusView {
     pub queued: u64,
     /// Why the daemon fires nothing, when it does not.
     pub maintenance: Option<String>,
+    /// Who keeps schedules from firing now.
+    #[serde(default)]
+    pub inhibitors: Vec<InhibitorView>,
     /// Sequence number of the last event.
     pub event_seq: i64,
     /// Clock epoch.
@@ -60,6 +63,21 @@ pub struct StatusView {
     pub skipped: Map<String, Value>,
     /// Resident memory of slothd.
     pub rss_bytes: u64,
+}
+
+/// Somebody who keeps schedules from firing.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct InhibitorView {
+    /// `schedules`.
+    pub what: String,
+    /// Program or person.
+    pub who: String,
+    /// For people.
+    pub why: String,
+    /// Login name of the holder.
+    pub user: String,
+    /// Since when.
+    pub since: String,
 }
 
 /// Lateness of starts: from due (with jitter) to the order to the executor.
@@ -256,7 +274,7 @@ pub struct AuditEntry {
     pub user: String,
     /// Who.
     pub uid: u32,
-    /// `socket config daemon`.
+    /// `socket dbus config daemon`.
     pub method: String,
     /// `schedule:create` …
     pub action: String,

@@ -1,4 +1,4 @@
-//! One error table for every door: code, HTTP status, exit code of slothctl.
+//! One error table for every door: code, HTTP status, name on D-Bus, exit code of slothctl.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,11 @@ macro_rules! codes {
             /// HTTP status.
             pub fn http_status(self) -> u16 {
                 match self { $(ErrorCode::$name => $http,)* }
+            }
+
+            /// Name of the error on D-Bus.
+            pub fn dbus_name(self) -> &'static str {
+                match self { $(ErrorCode::$name => concat!("org.slothd.Slothd1.Error.", stringify!($name)),)* }
             }
 
             /// Exit code of slothctl.

@@ -76,6 +76,8 @@ pub const TYPES: &[&str] = &[
     "schedule.skipped",
     "schedule.coalesced",
     "schedule.failed",
+    "schedule.inhibited",
+    "schedule.released",
     "system.startup",
     "system.shutdown",
     "system.error",

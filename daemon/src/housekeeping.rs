@@ -282,6 +282,7 @@ pub fn daemon_caller() -> Caller {
         admin: true,
         method: "daemon",
         request_id: "daemon".to_owned(),
+        authority: None,
     }
 }
 

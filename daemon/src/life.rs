@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 use sloth_core::record::Value;
-use sloth_doors::http::{Door, serve};
+use sloth_doors::{Door, dbus, http};
 use sloth_engine::{Engine, Fatal, Handle, Settings as EngineSettings};
 use sloth_service::Service;
 use sloth_store::{Check, OpenError, OpenOptions, Opened, Store};
@@ -20,7 +20,7 @@ use crate::clock::WallAlarm;
 use crate::executor::{Chosen, Unusable};
 use crate::housekeeping::{Clockwork, CronClockwork, Jobs, Work};
 use crate::logging::Level;
-use crate::machine::{Live, Machine, Wish};
+use crate::machine::{Fittings, Live, Machine, Wish};
 use crate::places::Places;
 use crate::ports::RealPorts;
 use crate::settings::{Merged, Settings};
@@ -216,8 +216,10 @@ async fn serve_until_stopped(
         Ok(bound) => bound,
         Err(problem) => return End::Failed(problem),
     };
-    let machine =
-        Arc::new(Machine::new(places.clone(), live, store.clone(), jobs, wishes, executor, seed.rotate_left(64)));
+    let bus = live.settings.bus(&places);
+    let seed = seed.rotate_left(64);
+    let fittings = Fittings { jobs, wishes, executor, level: level.clone() };
+    let machine = Arc::new(Machine::new(places.clone(), live, store.clone(), fittings, seed));
     let service = Service::new(store.clone(), engine.clone(), machine.clone(), &setup::hostname());
     if let Err(error) = reload::apply_schedules(&service, &places).await {
         tracing::error!(%error, "the schedule files could not be loaded");
@@ -232,7 +234,10 @@ async fn serve_until_stopped(
     let door = Door { service: service.clone(), events, closing: closing.clone() };
     let mut stop = closing;
     let mut doors: JoinSet<std::io::Result<()>> = JoinSet::new();
-    doors.spawn(serve(listener, door, async move {
+    if let Some(bus) = bus {
+        doors.spawn(dbus::serve(bus, door.clone()));
+    }
+    doors.spawn(http::serve(listener, door, async move {
         let _ = stop.wait_for(|closing| *closing).await;
     }));
     let work = Arc::new(Work::new(service.clone(), engine, store, machine.clone()));
@@ -252,7 +257,8 @@ async fn serve_until_stopped(
     let end = until_stopped(&service, &machine, &level, &mut wished, tasks, &mut doors, carrier, opened).await;
     service.note_life("system.shutdown", "slothd stops".to_owned(), Vec::new()).await;
     let _ = close.send(true);
-    if tokio::time::timeout(DOOR_STOP, doors.join_next()).await.is_err() {
+    let closed = async { while doors.join_next().await.is_some() {} };
+    if tokio::time::timeout(DOOR_STOP, closed).await.is_err() {
         tracing::warn!("connections were still open at the stop");
     }
     doors.shutdown().await;

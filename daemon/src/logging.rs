@@ -1,5 +1,7 @@
 //! Logs: to the journal with fields, or to standard error.
 
+use std::sync::{Arc, Mutex};
+
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -8,12 +10,24 @@ use tracing_subscriber::{Layer, Registry, fmt, reload};
 use crate::settings::Settings;
 
 /// Changes the level while running.
-pub struct Level(reload::Handle<LevelFilter, Registry>);
+#[derive(Clone)]
+pub struct Level {
+    handle: reload::Handle<LevelFilter, Registry>,
+    present: Arc<Mutex<String>>,
+    /// `journal` or `stderr`.
+    pub target: &'static str,
+}
 
 impl Level {
     /// From now on.
     pub fn set(&self, level: &str) {
-        let _ = self.0.reload(filter(level));
+        let _ = self.handle.reload(filter(level));
+        level.clone_into(&mut self.present.lock().unwrap_or_else(|e| e.into_inner()));
+    }
+
+    /// The one in force.
+    pub fn present(&self) -> String {
+        self.present.lock().unwrap_or_else(|e| e.into_inner()).clone()
     }
 }
 
@@ -35,6 +49,7 @@ pub fn start(settings: &Settings) -> Level {
         _ => under_journal(),
     };
     let native = if journal { tracing_journald::layer().ok() } else { None };
+    let target = if native.is_some() { "journal" } else { "stderr" };
     let out = match native {
         Some(native) => native.with_field_prefix(None).boxed(),
         None => fmt::layer()
@@ -50,5 +65,5 @@ pub fn start(settings: &Settings) -> Level {
     let out = out.with_filter(quiet);
     // A second subscriber in one process is a mistake of tests only.
     let _ = tracing_subscriber::registry().with(level).with(out).try_init();
-    Level(handle)
+    Level { handle, present: Arc::new(Mutex::new(settings.log_level.clone())), target }
 }

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 
 use crate::executor::Chosen;
 use crate::housekeeping::Jobs;
+use crate::logging::Level;
 use crate::places::Places;
 use crate::settings::{Merged, Settings};
 use crate::{clock, output};
@@ -49,23 +50,29 @@ pub struct Machine {
     pub wishes: mpsc::Sender<Wish>,
     /// The store.
     pub store: Store,
+    level: Level,
     names: Names,
     executor: Chosen,
     started: Moment,
     random: Mutex<u128>,
 }
 
+/// What the daemon lends to its machine.
+pub struct Fittings {
+    /// The daemon's own jobs.
+    pub jobs: Arc<Jobs>,
+    /// Where wishes go.
+    pub wishes: mpsc::Sender<Wish>,
+    /// What starts runs.
+    pub executor: Chosen,
+    /// What the log leaves out.
+    pub level: Level,
+}
+
 impl Machine {
     /// The machine of a daemon that starts now.
-    pub fn new(
-        places: Places,
-        live: Live,
-        store: Store,
-        jobs: Arc<Jobs>,
-        wishes: mpsc::Sender<Wish>,
-        executor: Chosen,
-        seed: u128,
-    ) -> Machine {
+    pub fn new(places: Places, live: Live, store: Store, fittings: Fittings, seed: u128) -> Machine {
+        let Fittings { jobs, wishes, executor, level } = fittings;
         Machine {
             places,
             live: RwLock::new(live),
@@ -74,6 +81,7 @@ impl Machine {
             store,
             names: Names::new(executor.capabilities),
             executor,
+            level,
             started: clock::now(),
             random: Mutex::new(seed),
         }
@@ -250,6 +258,19 @@ impl Host for Machine {
             "sandbox_profiles": if c.sandbox { &["none", "default", "strict"][..] } else { &["none"] },
             "journal": c.journal,
         })
+    }
+
+    fn log_level(&self) -> String {
+        self.level.present()
+    }
+
+    fn set_log_level(&self, level: &str) {
+        self.level.set(level);
+        tracing::warn!(level, "the log level was changed until the next reload or restart");
+    }
+
+    fn log_target(&self) -> &'static str {
+        self.level.target
     }
 
     fn system_jobs(&self) -> Vec<SystemJob> {

@@ -3,6 +3,8 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
+use sloth_doors::dbus::BusKind;
+
 use crate::arguments::Arguments;
 
 /// Paths of an instance.
@@ -24,6 +26,8 @@ pub struct Places {
     pub exec_socket: PathBuf,
     /// Whether the group of the system may use the socket.
     pub system: bool,
+    /// The message bus that such an instance is on.
+    pub bus: Option<BusKind>,
 }
 
 impl Places {
@@ -51,6 +55,7 @@ impl Places {
             socket: root.join("slothd.sock"),
             exec_socket: root.join("exec.sock"),
             system: false,
+            bus: None,
         }
     }
 
@@ -64,6 +69,7 @@ impl Places {
             socket: "/run/slothd/slothd.sock".into(),
             exec_socket: "/run/slothd/exec.sock".into(),
             system: true,
+            bus: Some(BusKind::System),
         }
     }
 
@@ -84,6 +90,7 @@ impl Places {
             socket: runtime.join("slothd.sock"),
             exec_socket: runtime.join("exec.sock"),
             system: false,
+            bus: Some(BusKind::Session),
         })
     }
 

@@ -55,6 +55,14 @@ impl Check<'_> {
         })
     }
 
+    /// An address of the form that the D-Bus specification gives; whether somebody listens there is seen later.
+    pub(crate) fn bus_address(&mut self, name: &str) -> Option<String> {
+        self.read(name, |value| match value.as_str() {
+            Some(address) if sloth_doors::dbus::is_address(address) => Ok(address.to_owned()),
+            _ => Err(format!("{value} is no bus address such as \"unix:path=/run/dbus/system_bus_socket\"")),
+        })
+    }
+
     pub(crate) fn mode(&mut self, name: &str) -> Option<u32> {
         self.read(name, |value| match value.as_str().and_then(|text| u32::from_str_radix(text, 8).ok()) {
             Some(mode) if mode <= 0o777 => Ok(mode),

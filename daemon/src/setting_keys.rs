@@ -29,6 +29,12 @@ pub const KEYS: &[Key] = &[
         "Mode of the socket, octal text. Default: \"0660\" for the system, \"0600\" else. Needs a restart.",
     ),
     key("socket.group", "", "Group of the socket. Default: sloth for the system where it exists. Needs a restart."),
+    key(
+        "dbus.bus",
+        "\"auto\"",
+        "Which message bus: system, session, none, or auto (system for the daemon of the system, session for that of a user, none with --root). Needs a restart.",
+    ),
+    key("dbus.address", "", "Another address of that bus than the usual one. Needs a restart."),
     key("scheduler.max_running", "2000", "How many runs may have a process at once; further ones wait."),
     key("scheduler.horizon", "\"10s\"", "How far ahead due instants are claimed, 3s to 1m. Needs a restart."),
     key(

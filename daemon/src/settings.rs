@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 use sloth_api::Setting;
+use sloth_doors::dbus::{Bus, BusKind};
 use toml::Value;
 
 use crate::setting_checks::{Check, DAY};
@@ -29,6 +30,10 @@ pub struct Settings {
     pub socket_mode: Option<u32>,
     /// `socket.group`.
     pub socket_group: Option<String>,
+    /// `dbus.bus`.
+    pub dbus_bus: String,
+    /// `dbus.address`.
+    pub dbus_address: Option<String>,
     /// `scheduler.max_running`.
     pub max_running: usize,
     /// `scheduler.horizon`.
@@ -49,6 +54,19 @@ pub struct Settings {
     pub backup_keep: usize,
     /// `backup.dir`.
     pub backup_dir: Option<PathBuf>,
+}
+
+impl Settings {
+    /// The message bus to be on, if any.
+    pub fn bus(&self, places: &Places) -> Option<Bus> {
+        let kind = match (self.dbus_bus.as_str(), places.bus) {
+            ("none", _) => return None,
+            ("system", _) => BusKind::System,
+            ("session", _) => BusKind::Session,
+            (_, usual) => usual?,
+        };
+        Some(Bus { kind, address: self.dbus_address.clone() })
+    }
 }
 
 /// Merged fragments: each key with its value and where it comes from.
@@ -147,6 +165,8 @@ impl Merged {
             socket_path: check.path("socket.path"),
             socket_mode: check.mode("socket.mode"),
             socket_group: check.text("socket.group"),
+            dbus_bus: check.word("dbus.bus", &["auto", "system", "session", "none"]),
+            dbus_address: check.bus_address("dbus.address"),
             max_running: check.number("scheduler.max_running", 1, 100_000) as usize,
             horizon: check.span("scheduler.horizon", Duration::from_secs(3), Duration::from_secs(60)),
             catch_up_spread: check.span("scheduler.catch_up_spread", Duration::ZERO, Duration::from_secs(3600)),

@@ -14,6 +14,10 @@ pub(crate) fn status(status: &StatusView, clock: &Clock, out: &mut Details) {
     if let Some(reason) = &status.maintenance {
         out.styled("maintenance", reason, Style::Busy);
     }
+    for one in &status.inhibitors {
+        let since = clock.absolute(&one.since);
+        out.styled("inhibitor", format!("{} ({}): {}, since {since}", one.who, one.user, one.why), Style::Busy);
+    }
     out.field("version", &status.version);
     out.field("pid", status.pid.to_string());
     out.field("up", format!("{} (since {})", duration(status.uptime_ms), clock.absolute(&status.started_at)));

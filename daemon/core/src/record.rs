@@ -72,6 +72,8 @@ pub enum Record {
     RunNoted(RunNote),
     /// Another fact for the feed.
     Event(Box<Event>),
+    /// An event that somebody publishes.
+    Published(Box<Published>),
     /// An entry of the audit trail.
     Audit(Box<Audit>),
     /// What a request with a key was answered. Fails as a conflict when the key has an answer.
@@ -226,6 +228,21 @@ pub struct Event {
     pub at: Moment,
     /// Payload.
     pub data: Vec<(&'static str, Value)>,
+}
+
+/// A row of the feed that somebody outside adds: its type is not of the catalogue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// Identity.
+    pub id: EventId,
+    /// Type.
+    pub kind: String,
+    /// Who.
+    pub user: String,
+    /// When.
+    pub at: Moment,
+    /// Payload, a JSON object.
+    pub data: String,
 }
 
 /// A value of a payload.

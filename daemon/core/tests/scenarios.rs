@@ -28,5 +28,6 @@ macro_rules! scenarios {
 }
 
 scenarios!(
-    overlap, catch_up, deadline, jitter, retries, chains, triggers, clock, zones, pauses, edits, crashes, places
+    overlap, catch_up, deadline, inhibitors, jitter, retries, chains, triggers, clock, zones, pauses, edits, crashes,
+    places
 );

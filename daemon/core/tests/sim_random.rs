@@ -141,6 +141,8 @@ fn random_op(world: &mut World, names: &mut usize) {
             world.config.max_running = max_running;
             world.input(Input::Configured { max_running });
         }
+        92..94 => world.input(Input::Inhibited(true)),
+        94..98 => world.input(Input::Inhibited(false)),
         _ => {}
     }
 }

@@ -78,6 +78,7 @@ pub(crate) enum Command {
     Cancel { run: RunId, force: bool, asked_by: String, notes: Vec<Record>, reply: Reply<Answer> },
     Quiesce { reason: Option<String>, notes: Vec<Record>, reply: Reply<()> },
     Commit { records: Vec<Record>, reply: Reply<()> },
+    Inhibit(bool),
     Refill,
     ZonesChanged,
     Configure { max_running: usize },
@@ -88,6 +89,7 @@ impl<P: Ports> Engine<P> {
     pub(crate) fn command(&mut self, command: Command) {
         let now = self.now();
         match command {
+            Command::Inhibit(inhibited) => self.input(now, Input::Inhibited(inhibited)),
             Command::Refill => self.input(now, Input::RefillAsked),
             Command::ZonesChanged => self.input(now, Input::ZonesChanged),
             Command::Configure { max_running } => self.input(now, Input::Configured { max_running }),

@@ -98,6 +98,12 @@ impl Handle {
         self.ask(|reply| Command::Quiesce { reason, notes, reply }).await
     }
 
+    /// Keeps schedules from firing, or lets them again. Nothing of it is stored: it ends with the daemon at the latest. Waits for room in
+    /// the mailbox, as an end must not get lost.
+    pub async fn inhibit(&self, inhibited: bool) -> Result<(), EngineError> {
+        self.mailbox.send(Command::Inhibit(inhibited)).await.map_err(|_| EngineError::Stopping)
+    }
+
     /// Writes records that do not concern the machine: events, audit entries, values of the daemon.
     pub async fn commit(&self, records: Vec<Record>) -> Result<(), EngineError> {
         self.ask(|reply| Command::Commit { records, reply }).await

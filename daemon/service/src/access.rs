@@ -2,8 +2,10 @@
 
 use sloth_api::ErrorCode;
 use sloth_core::record::{Audit, Event, Record, Severity, Value};
+use sloth_core::run::Run;
 use sloth_core::{EventId, Moment, Uid};
 
+use crate::authority::{SharedAuthority, Verdict, refusal};
 use crate::{Host, Service, ServiceError};
 
 /// Somebody behind a door, as the door knows him.
@@ -15,17 +17,24 @@ pub struct Caller {
     pub name: String,
     /// May do everything.
     pub admin: bool,
-    /// `socket`, `config`.
+    /// `socket`, `dbus`, `config`.
     pub method: &'static str,
     /// Of the request.
     pub request_id: String,
+    /// Who decides instead of the roles, if somebody does.
+    pub authority: Option<SharedAuthority>,
 }
 
 impl Caller {
     /// The caller behind peer credentials.
     pub fn from_peer(host: &dyn Host, uid: Uid, request_id: String) -> Self {
         let name = host.user_name(uid).unwrap_or_else(|| format!("uid {uid}"));
-        Caller { uid, name, admin: host.is_admin(uid), method: "socket", request_id }
+        Caller { uid, name, admin: host.is_admin(uid), method: "socket", request_id, authority: None }
+    }
+
+    /// The caller behind a connection to the message bus.
+    pub fn from_bus(host: &dyn Host, uid: Uid, request_id: String, authority: Option<SharedAuthority>) -> Self {
+        Caller { method: "dbus", authority, ..Caller::from_peer(host, uid, request_id) }
     }
 
     /// As the run record says it.
@@ -43,11 +52,20 @@ pub struct Action {
     pub object: &'static str,
     /// Name or id.
     pub id: String,
+    /// The schedule that it concerns; empty: none.
+    pub schedule: String,
 }
 
 impl Action {
     pub(crate) fn new(action: &'static str, object: &'static str, id: impl Into<String>) -> Self {
-        Action { action, object, id: id.into() }
+        let id = id.into();
+        let schedule = if object == "schedule" { id.clone() } else { String::new() };
+        Action { action, object, id, schedule }
+    }
+
+    /// What is done to a run of this schedule.
+    pub(crate) fn on_run(action: &'static str, run: &Run) -> Self {
+        Action { schedule: run.schedule_name.clone(), ..Action::new(action, "run", run.id.to_string()) }
     }
 }
 
@@ -82,24 +100,29 @@ impl Service {
 
     /// Only administrators.
     pub(crate) async fn require_admin(&self, caller: &Caller, action: Action) -> Result<(), ServiceError> {
-        if caller.admin {
-            return Ok(());
-        }
-        let error = ServiceError::new(ErrorCode::Denied, format!("{} needs an administrator", action.action))
-            .hint("ask root, or a member of security.admin_groups")
-            .with("permission", action.action);
+        let verdict = match self.verdict_on_daemon(caller, &action).await {
+            Ok(Verdict::Yes) => return Ok(()),
+            Ok(verdict) => verdict,
+            Err(error) => return Err(self.refuse(caller, &action, error).await),
+        };
+        let message = format!("{} needs an administrator", action.action);
+        let error = refusal(verdict, message, action.action, "ask root, or a member of security.admin_groups");
         Err(self.refuse(caller, &action, error).await)
     }
 
     /// The owner himself, or an administrator.
     pub(crate) async fn require_owner(&self, caller: &Caller, owner: Uid, action: Action) -> Result<(), ServiceError> {
-        if caller.admin || caller.uid == owner {
-            return Ok(());
-        }
-        let message = format!("{} of another user's {} needs an administrator", action.action, action.object);
-        let error = ServiceError::new(ErrorCode::Denied, message)
-            .hint("ask its owner, root, or a member of security.admin_groups")
-            .with("permission", action.action);
+        let verdict = match self.verdict_on(caller, owner, &action).await {
+            Ok(Verdict::Yes) => return Ok(()),
+            Ok(verdict) => verdict,
+            Err(error) => return Err(self.refuse(caller, &action, error).await),
+        };
+        let message = match caller.uid == owner {
+            true => format!("{} is not allowed here", action.action),
+            false => format!("{} of another user's {} needs an administrator", action.action, action.object),
+        };
+        let hint = "ask its owner, root, or a member of security.admin_groups";
+        let error = refusal(verdict, message, action.action, hint);
         Err(self.refuse(caller, &action, error).await)
     }
 

@@ -40,16 +40,18 @@ impl Service {
         let owner = (!caller.admin).then_some(caller.uid);
         let store = self.store.clone();
         let upto = now - SETTLED;
+        // What an inhibitor holds back is decided when it ends.
+        let held_back = self.inhibitors.since().map_or(Duration::ZERO, |since| now.since(since));
         blocking(move || {
             let mut report = empty();
             match one {
-                Some(loaded) => audit_one(&store, &loaded, since, upto, &mut report)?,
+                Some(loaded) => audit_one(&store, &loaded, (since, upto, held_back), &mut report)?,
                 None => {
                     let mut filter = ScheduleFilter { owner, ..ScheduleFilter::default() };
                     loop {
                         let list = store.schedules(&filter, 1000)?;
                         for loaded in &list.items {
-                            audit_one(&store, loaded, since, upto, &mut report)?;
+                            audit_one(&store, loaded, (since, upto, held_back), &mut report)?;
                         }
                         for broken in list.broken {
                             differ(&mut report, "?", Moment::MIN, "unreadable", broken.to_string());
@@ -86,8 +88,7 @@ fn differ(report: &mut AuditReport, schedule: &str, due_at: Moment, kind: &str, 
 fn audit_one(
     store: &Store,
     loaded: &Loaded,
-    since: Moment,
-    upto: Moment,
+    (since, upto, held_back): (Moment, Moment, Duration),
     report: &mut AuditReport,
 ) -> Result<(), ServiceError> {
     let schedule = &loaded.schedule;
@@ -99,7 +100,7 @@ fn audit_one(
         to: summary.last_due,
         count: summary.run + summary.coalesced + summary.skipped,
     });
-    let scope = Scope { since, upto, undecided: schedule.jitter + UNDECIDED };
+    let scope = Scope { since, upto, undecided: schedule.jitter + UNDECIDED + held_back };
     let mut trouble = None;
     let rows =
         Rows { store, schedule, scope, page: Vec::new().into_iter(), after: None, over: false, trouble: &mut trouble };

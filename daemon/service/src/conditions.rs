@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sloth_api::ErrorCode;
-use sloth_core::Schedule;
 use sloth_core::trigger::Trigger;
+use sloth_core::{Schedule, Uid};
 
 use crate::access::Action;
+use crate::authority::{Verdict, refusal};
 use crate::{Caller, Service, ServiceError};
 
 impl Service {
@@ -19,17 +20,23 @@ impl Service {
     ) -> Result<(), ServiceError> {
         let as_uid = self.host.user_id(&schedule.user);
         let own_group = schedule.group.is_none();
-        if caller.admin || (as_uid == Some(caller.uid) && own_group) {
+        if as_uid == Some(caller.uid) && own_group {
             return Ok(());
         }
+        let audited = Action::new(action, "schedule", &schedule.name);
+        let verdict = match self.verdict_on_daemon(caller, &audited).await {
+            Ok(Verdict::Yes) => return Ok(()),
+            Ok(verdict) => verdict,
+            Err(error) => return Err(self.refuse(caller, &audited, error).await),
+        };
         let what = match (&schedule.group, as_uid == Some(caller.uid)) {
             (Some(group), true) => format!("to run with the group {group}"),
             _ => format!("to run as {}", schedule.user),
         };
-        let error = ServiceError::new(ErrorCode::Denied, format!("{what} needs an administrator"))
-            .hint("leave user and group out to run as yourself")
-            .with("permission", format!("run:as/{}", schedule.user));
-        Err(self.refuse(caller, &Action::new(action, "schedule", &schedule.name), error).await)
+        let permission = format!("run:as/{}", schedule.user);
+        let message = format!("{what} needs an administrator");
+        let error = refusal(verdict, message, &permission, "leave user and group out to run as yourself");
+        Err(self.refuse(caller, &audited, error).await)
     }
 
     /// Chains must not form a circle, and only administrators follow others' schedules.
@@ -42,11 +49,19 @@ impl Service {
         };
         if let Some(other) =
             schedule.after.keys().find(|name| name.split_once('/').is_some_and(|(user, _)| user != schedule.owner_name))
-            && !caller.admin
         {
-            let error =
-                ServiceError::new(ErrorCode::Denied, format!("after: to follow {other} needs an administrator"));
-            return Err(self.refuse(caller, &Action::new("schedule:update", "schedule", &schedule.name), error).await);
+            let audited = Action::new("schedule:update", "schedule", other);
+            let owner = other.split_once('/').and_then(|(user, _)| self.host.user_id(user));
+            let verdict = match self.verdict_on(caller, owner.unwrap_or(Uid(u32::MAX)), &audited).await {
+                Ok(verdict) => verdict,
+                Err(error) => return Err(self.refuse(caller, &audited, error).await),
+            };
+            if verdict != Verdict::Yes {
+                let audited = Action::new("schedule:update", "schedule", &schedule.name);
+                let message = format!("after: to follow {other} needs an administrator");
+                let error = refusal(verdict, message, "schedule:update", "follow your own schedules only");
+                return Err(self.refuse(caller, &audited, error).await);
+            }
         }
         let mut edges: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for loaded in self.store.schedules_with_after()?.items {

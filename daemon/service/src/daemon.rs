@@ -37,15 +37,21 @@ impl Service {
         }
         skipped.insert("coalesced".to_owned(), Json::from(published.coalesced.load(Relaxed)));
         skipped.insert("missed".to_owned(), Json::from(published.missed.load(Relaxed)));
-        let state = match (&trouble, &maintenance) {
-            (Some(_), _) => "storage_blocked",
-            (None, Some(_)) => "maintenance",
-            (None, None) => "ready",
+        let inhibitors = self.inhibitors.views();
+        let state = match (&trouble, &maintenance, inhibitors.first()) {
+            (Some(_), _, _) => "storage_blocked",
+            (None, Some(_), _) => "maintenance",
+            (None, None, Some(_)) => "inhibited",
+            (None, None, None) => "ready",
         };
         let mut summary = format!("{schedules} schedules");
         match (&trouble, &maintenance, &next) {
             (Some(trouble), _, _) => summary = format!("{trouble}; no schedule fires until it can be written"),
             (None, Some(reason), _) => summary.push_str(&format!(", in maintenance ({reason})")),
+            (None, None, _) if state == "inhibited" => {
+                let who: Vec<&str> = inhibitors.iter().take(3).map(|one| one.who.as_str()).collect();
+                summary.push_str(&format!(", kept from firing by {}", who.join(", ")));
+            }
             (None, None, Some((due, name))) => {
                 let wait = std::time::Duration::from_secs(due.since(now).as_secs());
                 let name = if names { name.as_str() } else { "one" };
@@ -75,6 +81,7 @@ impl Service {
             running,
             queued,
             maintenance,
+            inhibitors,
             event_seq: self.store.last_event_seq(),
             clock_epoch: published.epoch.load(Relaxed),
             lateness: Lateness {
@@ -197,5 +204,6 @@ fn daemon() -> Caller {
         admin: true,
         method: "daemon",
         request_id: "daemon".to_owned(),
+        authority: None,
     }
 }

@@ -210,7 +210,7 @@ fn say_skip(schedule: &Schedule, skip: &Skip) -> String {
             },
             units::format_duration(schedule.catch_up_window)
         ),
-        Skip::Quiesced => "It was skipped because slothd was in maintenance (pause-all).".to_owned(),
+        Skip::Quiesced => "It was skipped because slothd was in maintenance (pause-all), or an inhibitor was held when its schedule was changed.".to_owned(),
         Skip::Limit => {
             format!("It was skipped because {} runs were waiting already (queue_limit).", schedule.queue_limit)
         }

@@ -49,6 +49,7 @@ impl Service {
             admin: true,
             method: "config",
             request_id: "reload".to_owned(),
+            authority: None,
         };
         let mut report = FileReport::default();
         let mut seen: BTreeMap<String, PathBuf> = BTreeMap::new();

@@ -51,6 +51,12 @@ pub trait Host: Surroundings {
     fn executor(&self) -> String;
     /// What executor and machine can do.
     fn features(&self) -> serde_json::Value;
+    /// The level of the log, a word of `log.level`.
+    fn log_level(&self) -> String;
+    /// Logs at this level from now on.
+    fn set_log_level(&self, level: &str);
+    /// Where the log goes: `journal` or `stderr`.
+    fn log_target(&self) -> &'static str;
     /// The daemon's own periodic jobs.
     fn system_jobs(&self) -> Vec<SystemJob>;
     /// Checks that concern the machine: disk, memory, clock.

@@ -5,6 +5,7 @@
 
 mod access;
 mod audit;
+mod authority;
 mod conditions;
 mod daemon;
 mod database;
@@ -18,9 +19,13 @@ mod health;
 mod host;
 pub mod import;
 mod importing;
+mod inhibitors;
 mod ledger;
 mod listing;
 mod locate;
+mod log_level;
+mod objects;
+mod publish;
 mod runs;
 mod schedules;
 mod show;
@@ -30,12 +35,14 @@ mod values;
 use std::sync::Arc;
 
 pub use access::Caller;
+pub use authority::{Authority, Decision, Permission, Question, SharedAuthority, Verdict};
 pub use error::ServiceError;
 pub use feed::{EventQuery, event_view};
 pub use files::{FileReport, SourceFile};
 pub use host::{Host, LogWish, Surroundings};
 pub use ledger::OccurrenceQuery;
 pub use listing::ListQuery;
+pub use objects::ScheduleBrief;
 pub use runs::RunQuery;
 pub use schedules::Mode;
 pub use sloth_core::Uid;
@@ -55,12 +62,22 @@ pub struct Service {
     hostname: Arc<str>,
     /// Requests with a key, one after the other.
     turns: Arc<tokio::sync::Mutex<()>>,
+    inhibitors: Arc<inhibitors::Inhibitors>,
+    pace: Arc<publish::Pace>,
 }
 
 impl Service {
     /// Puts store, engine and machine together.
     pub fn new(store: Store, engine: Handle, host: Arc<dyn Host>, hostname: &str) -> Self {
-        Service { store, engine, host, hostname: hostname.into(), turns: Arc::default() }
+        Service {
+            store,
+            engine,
+            host,
+            hostname: hostname.into(),
+            turns: Arc::default(),
+            inhibitors: Arc::default(),
+            pace: Arc::default(),
+        }
     }
 
     /// The machine.

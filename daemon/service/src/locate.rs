@@ -19,13 +19,12 @@ impl Service {
     ) -> Result<(Uid, String), ServiceError> {
         let Some((user, bare)) = name.split_once('/') else {
             check_name(name)?;
+            self.require_owner(caller, caller.uid, Action::new(action, "schedule", name)).await?;
             return Ok((caller.uid, name.to_owned()));
         };
         check_name(bare)?;
         let owner = self.host.user_id(user);
-        if owner != Some(caller.uid) && !caller.admin {
-            self.require_owner(caller, owner.unwrap_or(Uid(u32::MAX)), Action::new(action, "schedule", name)).await?;
-        }
+        self.require_owner(caller, owner.unwrap_or(Uid(u32::MAX)), Action::new(action, "schedule", name)).await?;
         let owner = owner.ok_or_else(|| ServiceError::not_found(format_args!("user {user:?}")))?;
         Ok((owner, bare.to_owned()))
     }
@@ -74,7 +73,7 @@ impl Service {
             }
             Err(error) => return Err(error.into()),
         };
-        self.require_owner(caller, run.owner, Action::new(action, "run", run.id.to_string())).await?;
+        self.require_owner(caller, run.owner, Action::on_run(action, &run)).await?;
         Ok(run)
     }
 }

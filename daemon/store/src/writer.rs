@@ -286,6 +286,7 @@ fn is_one_statement(record: &Record) -> bool {
     match record {
         Record::RunNoted(_)
         | Record::Event(_)
+        | Record::Published(_)
         | Record::Meta(..)
         | Record::Epoch(_)
         | Record::Planned(_)

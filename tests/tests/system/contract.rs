@@ -30,7 +30,8 @@ fn the_document_of_the_api_is_the_one_in_the_project() {
     let mut table = String::new();
     for row in document["x-error-table"].as_array().into_iter().flatten() {
         let code = row["code"].as_str().unwrap_or_default();
-        table += &format!("{code:<24} {} {:>2}\n", row["http"], row["exit"].to_string());
+        let dbus = row["dbus"].as_str().unwrap_or_default();
+        table += &format!("{code:<24} {} {:>2} {dbus}\n", row["http"], row["exit"].to_string());
     }
     golden(project().join("tests/golden/errors.txt"), &table);
 }

@@ -81,6 +81,8 @@ impl Machine {
         };
         if let Some(frozen) = self.frozen.get_mut(&id) {
             frozen.held.push(timer);
+        } else if self.inhibited {
+            self.hold_back(now, id, effects);
         } else if late {
             // Storage trouble or a stopped process: as much was missed as if it had not been claimed.
             self.plan_again(now, effects);
@@ -109,7 +111,8 @@ impl Machine {
     /// Why an instant does not run, whatever else is going on.
     pub(super) fn veto(&self, schedule: &Schedule, due: Moment, reading: Moment) -> Option<Skip> {
         let too_late = |limit| due + limit < reading;
-        if self.quiesced.is_some() {
+        // While an inhibitor is held only what cannot wait for its end is decided: before an edit, or a step of the clock.
+        if self.quiesced.is_some() || self.inhibited {
             Some(Skip::Quiesced)
         } else if pauses(&schedule.enabled, due) {
             Some(Skip::Paused)

@@ -24,6 +24,7 @@ mod effects;
 mod ending;
 mod entry;
 mod fire;
+mod inhibit;
 mod missed;
 mod notes;
 mod plan;
@@ -160,6 +161,8 @@ pub enum Input {
     EditEnded(ScheduleId, Edit),
     /// Maintenance begins (with its reason) or ends.
     Quiesced(Option<String>),
+    /// Whether somebody keeps schedules from firing.
+    Inhibited(bool),
     /// Settings were read again.
     Configured {
         /// See [`Config::max_running`].
@@ -195,6 +198,7 @@ pub struct Machine {
     /// Entries to look at when memory is tidied up.
     perhaps_idle: Vec<ScheduleId>,
     quiesced: Option<String>,
+    inhibited: bool,
     blocked: bool,
     executor_up: bool,
     counters: Counters,
@@ -242,6 +246,7 @@ impl Machine {
             recent: recent::Recent::default(),
             perhaps_idle: Vec::new(),
             quiesced: None,
+            inhibited: false,
             blocked: false,
             executor_up: false,
             counters: Counters::default(),
@@ -277,6 +282,7 @@ impl Machine {
             Input::EditBegun(id) => self.edit_begun(now, id, effects),
             Input::EditEnded(id, edit) => self.edit_ended(now, id, edit, effects),
             Input::Quiesced(reason) => self.quiesced = reason,
+            Input::Inhibited(inhibited) => self.inhibit(now, inhibited, effects),
             Input::Configured { max_running } => {
                 self.config.max_running = max_running;
                 self.fill_places(effects);

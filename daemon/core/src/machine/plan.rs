@@ -284,6 +284,8 @@ impl Machine {
     /// Whether an instant that should have started at `fire_at` counts as missed.
     fn found_late(&self, reading: Moment, fire_at: Moment) -> bool {
         match self.planner.cause {
+            // Whatever was missed waits until the last inhibitor is let go.
+            _ if self.inhibited => false,
             Some((boundary, _)) if fire_at <= boundary => true,
             _ => self.is_late(reading, fire_at),
         }

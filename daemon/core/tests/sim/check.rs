@@ -18,6 +18,7 @@ impl World {
         if self.daemon.is_none() {
             self.start_daemon();
         }
+        self.input(Input::Inhibited(false));
         self.advance(Duration::from_secs(30));
         self.quiesce(Some("the end"));
         self.input(Input::Configured { max_running: 10_000 });

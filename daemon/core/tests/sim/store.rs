@@ -102,7 +102,7 @@ impl Store {
             },
             Record::RunNoted(note) => self.events.push((note.kind().0, note.message())),
             Record::Event(event) => self.events.push((event.kind, event.message.clone())),
-            Record::Audit(_) | Record::Answered(_) => {}
+            Record::Audit(_) | Record::Answered(_) | Record::Published(_) => {}
             Record::Epoch(epoch) => self.epochs.push(epoch.clone()),
             Record::Meta(key, value) => {
                 if *key == "quiesced" {

@@ -1,7 +1,7 @@
 //! The language of scenarios.
 //!
 //! `at DATE TIME ZONE` begins the story; times are of that zone. `schedule NAME "TRIGGER" field=value …`, `edit NAME field=value …`,
-//! `delete NAME`, `run NAME`, `cancel NAME`, `pause NAME [D]`, `resume NAME`, `quiesce`, `unquiesce`, `outcome NAME exit=1 after=5s; …`
+//! `delete NAME`, `run NAME`, `cancel NAME`, `pause NAME [D]`, `resume NAME`, `quiesce`, `unquiesce`, `inhibit`, `release`, `outcome NAME exit=1 after=5s; …`
 //! (one after the other, the last one for ever), `config field=value …`, `advance D`, `down D` (the daemon dies for so long), `reboot D`,
 //! `suspend D`, `clock ±D`, `kill executor`, `storage fails D`.
 //! Expectations: `expect runs NAME: due instants that ran`, `starts` (when programs began), `ledger` (every row), `status`,
@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use sloth_core::machine::Input;
 use sloth_core::run::Outcome;
 use sloth_core::{Enabled, Moment, Schedule, units};
 
@@ -75,6 +76,8 @@ impl Story {
             }),
             "quiesce" => self.now(|world| world.quiesce(Some("maintenance"))),
             "unquiesce" => self.now(|world| world.quiesce(None)),
+            "inhibit" => self.now(|world| world.input(Input::Inhibited(true))),
+            "release" => self.now(|world| world.input(Input::Inhibited(false))),
             "outcome" => self.outcome(rest),
             "config" => self.config(rest),
             "advance" => self.advance(duration(rest)?),
@@ -192,7 +195,7 @@ impl Story {
                 "max_running" => {
                     let max_running = value.parse().map_err(|_| "not a number")?;
                     self.world.config.max_running = max_running;
-                    self.world.input(sloth_core::machine::Input::Configured { max_running });
+                    self.world.input(Input::Configured { max_running });
                 }
                 "spread" => self.world.config.catch_up_spread = duration(value)?,
                 "not_before" => self.world.catch_up_not_before = Some(self.world.wall() + duration(value)?),

@@ -52,7 +52,7 @@ pub(crate) async fn identify(mut request: Request, next: Next) -> Response {
         .filter(|id| {
             (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
         })
-        .map_or_else(new_id, str::to_owned);
+        .map_or_else(|| crate::request_id("r"), str::to_owned);
     request.extensions_mut().insert(RequestId(id.clone()));
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut response = next.run(request).await;
@@ -81,13 +81,6 @@ fn body(error: ServiceError, id: &str) -> ErrorBody {
             request_id: id.to_owned(),
         },
     }
-}
-
-fn new_id() -> String {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    format!("r-{:x}-{:x}", now.as_micros(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// No such route.

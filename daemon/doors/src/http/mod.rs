@@ -16,24 +16,12 @@ mod streams;
 
 use std::future::Future;
 
-use sloth_service::Service;
 use tokio::net::UnixListener;
-use tokio::sync::watch;
 
+pub use crate::Door;
 pub use openapi::document;
 pub use peer::CLIENTS_MAX;
 pub use routes::{ROUTES, Route};
-
-/// What every handler can reach.
-#[derive(Clone)]
-pub struct Door {
-    /// The use cases.
-    pub service: Service,
-    /// Changes with each new event: its sequence number.
-    pub events: watch::Receiver<i64>,
-    /// True when the daemon stops: streams end.
-    pub closing: watch::Receiver<bool>,
-}
 
 /// Serves until `stop` is ready, then lets what is being answered finish.
 pub async fn serve(

@@ -21,7 +21,10 @@ pub fn document() -> Value {
     }
     let codes: Vec<Value> = ErrorCode::ALL
         .iter()
-        .map(|code| json!({ "code": code.as_str(), "http": code.http_status(), "exit": code.exit_code() }))
+        .map(|code| {
+            let (http, exit, dbus) = (code.http_status(), code.exit_code(), code.dbus_name());
+            json!({ "code": code.as_str(), "http": http, "exit": exit, "dbus": dbus })
+        })
         .collect();
     json!({
         "openapi": "3.1.0",

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, params};
 use serde_json::{Map, Value as Json, json};
 use sha2::{Digest, Sha256};
-use sloth_core::record::{Audit, Event, Value};
+use sloth_core::record::{Audit, Event, Published, Value};
 
 use super::{Apply, Key};
 use crate::{StoreError, words};
@@ -40,6 +40,24 @@ impl Apply<'_> {
             StoreError::Conflict { .. } => StoreError::conflict(format!("event {} exists", e.id)),
             other => other,
         })?;
+        self.last_event = self.conn.last_insert_rowid();
+        Ok(())
+    }
+
+    pub(super) fn published(&mut self, p: &Published) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO events (id, type, severity, source, message, user, data, timestamp, created_at, processed_at, status)
+             VALUES (?1, ?2, 'info', 'api', ?3, ?4, ?5, ?6, ?7, ?7, 'completed')",
+            params![
+                Key::new(p.id.uuid()),
+                p.kind,
+                format!("{} published by {}", p.kind, p.user),
+                p.user,
+                p.data,
+                p.at.millis(),
+                self.now.millis()
+            ],
+        )?;
         self.last_event = self.conn.last_insert_rowid();
         Ok(())
     }

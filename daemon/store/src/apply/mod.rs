@@ -48,6 +48,7 @@ impl Apply<'_> {
             Record::AttemptEnded(key, end) => self.attempt_ended(*key, end),
             Record::RunNoted(note) => self.event(&note.event()),
             Record::Event(event) => self.event(event),
+            Record::Published(published) => self.published(published),
             Record::Audit(audit) => self.audit(audit),
             Record::Answered(answered) => self.answered(answered),
             Record::Epoch(epoch) => self.epoch(epoch),
