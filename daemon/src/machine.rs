@@ -48,6 +48,8 @@ pub struct Machine {
     pub wishes: mpsc::Sender<Wish>,
     /// The store.
     pub store: Store,
+    /// Why the configuration on disk is not the one in force, for the status line.
+    pub trouble: Mutex<Option<String>>,
     names: Names,
     started: Moment,
     random: Mutex<u128>,
@@ -69,9 +71,27 @@ impl Machine {
             jobs,
             wishes,
             store,
+            trouble: Mutex::new(None),
             names: Names::new(),
             started: clock::now(),
             random: Mutex::new(seed),
+        }
+    }
+
+    /// Notes what the last reading of the configuration found.
+    pub fn set_trouble(&self, problems: &[String]) {
+        let trouble = problems.first().map(|first| match problems.len() {
+            1 => format!("configuration not taken: {first}"),
+            count => format!("configuration not taken: {first} (and {} more)", count - 1),
+        });
+        *self.trouble.lock().unwrap_or_else(|e| e.into_inner()) = trouble;
+    }
+
+    /// The sentence for `systemctl status`: what needs somebody comes first.
+    pub fn sentence(&self, summary: &str) -> String {
+        match &*self.trouble.lock().unwrap_or_else(|e| e.into_inner()) {
+            Some(trouble) => format!("{trouble}; {summary}"),
+            None => summary.to_owned(),
         }
     }
 

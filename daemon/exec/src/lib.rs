@@ -15,6 +15,7 @@ mod inspect;
 mod limits;
 pub mod output;
 mod output_place;
+mod passed;
 mod proc;
 mod spawn;
 pub mod supervise;
@@ -28,6 +29,7 @@ pub use client::{Gone, ORDERS_MAX, Options, ProcessExecutor, REPORTS_MAX};
 pub use clock::clock_is_synchronised;
 pub use inspect::inspect;
 pub use limits::{Capabilities, Means, capabilities};
+pub use passed::take_passed;
 
 fn fail(kind: StartFailureKind, message: String) -> StartFailure {
     StartFailure { kind, message }
