@@ -1,6 +1,8 @@
 //! Start, stop, restart, death: what systemd and slothd tell each other.
 
-use std::time::Duration;
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
 use sloth_tests::booted::Booted;
 
@@ -94,4 +96,50 @@ fn a_restored_backup_keeps_the_socket_of_systemd() {
     });
     assert_eq!(machine.property("slothd.service", "ActiveState"), "active");
     assert_eq!(machine.property("slothd.service", "NRestarts"), "0", "the same process is the new daemon");
+}
+
+/// Puts a drop-in beside a unit and makes systemd read it.
+fn drop_in(machine: &Booted, unit: &str, text: &str) {
+    machine.ok(&["mkdir", "-p", &format!("/etc/systemd/system/{unit}.d")]);
+    machine.write(&format!("/etc/systemd/system/{unit}.d/test.conf"), text);
+    machine.ok(&["systemctl", "daemon-reload"]);
+}
+
+#[test]
+fn a_stop_that_takes_long_asks_for_time() {
+    let Some(machine) = Booted::installed() else { return };
+    drop_in(&machine, "slothd.service", "[Service]\nTimeoutStopSec=1s\n");
+    // A caller who never finishes the question: the door waits five seconds for it.
+    let mut caller = UnixStream::connect(machine.path("/run/slothd/slothd.sock")).expect("a connection");
+    caller.write_all(b"POST /api/v1/schedules HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{").expect("sent");
+    machine.json(&["status"]);
+    let start = Instant::now();
+    machine.ok(&["systemctl", "stop", "slothd.service"]);
+    assert!(start.elapsed() > Duration::from_secs(2), "nothing was waited for: this shows nothing");
+    assert_eq!(machine.property("slothd.service", "Result"), "success", "it was killed while it wrote");
+}
+
+#[test]
+fn every_socket_of_the_unit_is_served_and_what_is_none_is_given_back() {
+    let Some(machine) = Booted::installed() else { return };
+    machine.ok(&["systemctl", "stop", "slothd.socket", "slothd.service"]);
+    let more = "[Socket]\nListenStream=/run/slothd/second.sock\nListenDatagram=/run/slothd/datagrams.sock\n";
+    drop_in(&machine, "slothd.socket", more);
+    machine.ok(&["systemctl", "start", "slothd.socket"]);
+    for socket in ["/run/slothd/second.sock", "/run/slothd/slothd.sock"] {
+        machine.ctl(&["--socket", socket, "status"]);
+    }
+    let warned = machine.journal(&["_SYSTEMD_UNIT=slothd.service", "PRIORITY=4"]);
+    assert!(warned.iter().any(|entry| entry.to_string().contains("no listening Unix socket")), "{warned:?}");
+}
+
+#[test]
+fn a_credential_is_passed_when_there_is_one() {
+    let Some(machine) = Booted::installed() else { return };
+    machine.ok(&["mkdir", "-p", "-m", "0700", "/etc/credstore"]);
+    machine.write("/etc/credstore/slothd.master-key", "secret");
+    machine.ok(&["systemctl", "restart", "slothd"]);
+    assert_eq!(machine.sh("cat /run/credentials/slothd.service/slothd.master-key"), "secret");
+    machine.ok(&["rm", "/etc/credstore/slothd.master-key"]);
+    machine.ok(&["systemctl", "restart", "slothd"]);
 }

@@ -39,6 +39,8 @@ pub fn run(dir: &Path, epoch: u64, program: &str, args: &[&OsStr]) -> Result<Vec
         .current_dir(dir)
         .env("SOURCE_DATE_EPOCH", epoch.to_string())
         .env("LC_ALL", "C.UTF-8")
+        // rpmbuild makes a database at home.
+        .env("HOME", dir)
         .stdin(Stdio::null())
         .output()
         .with_context(|| format!("cannot run {program}"))?;
