@@ -81,8 +81,8 @@ impl Machine {
     /// Notes what the last reading of the configuration found.
     pub fn set_trouble(&self, problems: &[String]) {
         let trouble = problems.first().map(|first| match problems.len() {
-            1 => format!("configuration not taken: {first}"),
-            count => format!("configuration not taken: {first} (and {} more)", count - 1),
+            1 => format!("1 problem in the configuration: {first}"),
+            count => format!("{count} problems in the configuration, first: {first}"),
         });
         *self.trouble.lock().unwrap_or_else(|e| e.into_inner()) = trouble;
     }
