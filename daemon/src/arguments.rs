@@ -56,4 +56,17 @@ pub enum Command {
         /// Identity or file.
         backup: String,
     },
+    /// Write the manual page.
+    #[command(hide = true)]
+    Man {
+        /// Directory to write to.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Print a completion script.
+    #[command(hide = true)]
+    Completion {
+        /// Shell.
+        shell: clap_complete::Shell,
+    },
 }

@@ -176,7 +176,7 @@ fn plan(work: &Work) -> Result<(), String> {
 
 fn status(work: &Work) -> Result<(), String> {
     let status = work.service.status(None).map_err(|error| error.to_string())?;
-    notify::status(&status.summary);
+    notify::status(&work.machine.sentence(&status.summary));
     Ok(())
 }
 

@@ -36,10 +36,11 @@ fn log(event: &EventRow) {
         return;
     }
     let data: serde_json::Value = serde_json::from_str(&event.data).unwrap_or_default();
-    let text = |key: &str| data[key].as_str().unwrap_or_default().to_owned();
-    let schedule = if data["schedule"].is_string() { text("schedule") } else { text("schedule_name") };
-    let run = event.run.map(|run| run.to_string()).unwrap_or_default();
-    let task = event.task.as_deref().unwrap_or_default();
+    // What an event does not have is left out: an empty field would be found by `journalctl SLOTH_RUN=`.
+    let schedule = data["schedule"].as_str().or(data["schedule_name"].as_str());
+    let run = event.run.map(|run| run.to_string());
+    let run = run.as_deref();
+    let task = event.task.as_deref();
     let kind = event.kind.as_str();
     // Text of users: no control character of theirs may reach a terminal.
     let message: String = event.message.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();

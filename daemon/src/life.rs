@@ -19,12 +19,13 @@ use crate::arguments::Arguments;
 use crate::clock::WallAlarm;
 use crate::executor::{Chosen, Unusable};
 use crate::housekeeping::{Clockwork, CronClockwork, Jobs, Work};
+use crate::listen::Listening;
 use crate::logging::Level;
 use crate::machine::{Fittings, Live, Machine, Wish};
 use crate::places::Places;
 use crate::ports::RealPorts;
 use crate::settings::{Merged, Settings};
-use crate::{clock, journal, logging, machine, notify, reload, restore, setup};
+use crate::{boot, clock, journal, listen, logging, machine, notify, reload, restore, setup};
 
 /// Something failed.
 pub const EXIT_FAILED: u8 = 1;
@@ -54,7 +55,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     match start(arguments) {
         Ok(code) => code,
         Err((code, problem)) => {
-            eprintln!("slothd: {problem}");
+            logging::fatal(&problem);
             notify::status(&problem);
             ExitCode::from(code)
         }
@@ -68,13 +69,14 @@ fn start(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let failed = |problem: String| (EXIT_FAILED, problem);
     // Whatever is made from here on is ours alone, unless it says otherwise.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    listen::adopt().map_err(failed)?;
     let places = Places::of(arguments).map_err(config)?;
     setup::private_dir(&places.data, 0o700)
         .map_err(|error| failed(format!("{}: cannot be made: {error}", places.data.display())))?;
     let merged = Merged::read(&places);
-    let settings = merged.validate().map_err(|problems| config(problems.join("\nslothd: ")))?;
+    let settings = merged.validate().map_err(|problems| config(problems.join("\n")))?;
     let level = logging::start(&settings);
-    let (store, opened) = open_store(&places, &settings)?;
+    let (store, opened) = notify::patiently_blocking(|| open_store(&places, &settings))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(16)
@@ -85,8 +87,10 @@ fn start(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let end =
         runtime.block_on(live(arguments, places.clone(), Live { settings, merged }, store.clone(), opened, level));
     runtime.shutdown_timeout(Duration::from_secs(2));
-    store.close();
-    drop(store);
+    notify::patiently_blocking(|| {
+        store.close();
+        drop(store);
+    });
     match end {
         End::Stopped => Ok(ExitCode::SUCCESS),
         End::Contradiction => Ok(ExitCode::from(EXIT_CONTRADICTION)),
@@ -98,13 +102,14 @@ fn start(arguments: &Arguments) -> Result<ExitCode, Failure> {
 
 /// Comes back only when it fails: on success this process becomes the new daemon.
 fn restore_and_restart(places: &Places, source: &str) -> Failure {
-    match restore::restore(places, source) {
-        Ok(message) => eprintln!("slothd: {message}"),
-        Err(problem) => eprintln!("slothd: {source} could not be restored, the old database stays: {problem}"),
+    match notify::patiently_blocking(|| restore::restore(places, source)) {
+        Ok(message) => tracing::warn!("{message}"),
+        Err(problem) => tracing::error!("{source} could not be restored, the old database stays: {problem}"),
     }
     let Ok(exe) = std::env::current_exe() else {
         return (EXIT_FAILED, "cannot find the program to start again".to_owned());
     };
+    listen::keep_for_exec();
     let error = Command::new(exe).args(std::env::args_os().skip(1)).exec();
     (EXIT_FAILED, format!("cannot start again: {error}"))
 }
@@ -129,7 +134,7 @@ fn open_store(places: &Places, settings: &Settings) -> Result<(Store, Opened), F
 
 /// Everything that happens inside the runtime.
 async fn live(arguments: &Arguments, places: Places, live: Live, store: Store, opened: Opened, level: Level) -> End {
-    let boot_id = setup::boot_id();
+    let boot_id = boot::identity();
     let recovered = match setup::recovered(&store, &boot_id) {
         Ok(recovered) => recovered,
         Err(error) => return End::Failed(format!("cannot read the state: {error}")),
@@ -158,7 +163,7 @@ async fn live(arguments: &Arguments, places: Places, live: Live, store: Store, o
         late_grace: Duration::from_secs(2),
         host: setup::hostname().to_string(),
         boot_id,
-        booted_at: setup::booted_at(),
+        booted_at: boot::at(),
         seed: seed as u64,
     };
     let maintenance = recovered.quiesced.clone();
@@ -188,8 +193,7 @@ async fn live(arguments: &Arguments, places: Places, live: Live, store: Store, o
         carrier.id(),
     )
     .await;
-    notify::tell(&[NotifyState::Stopping]);
-    if tokio::time::timeout(ENGINE_STOP, handle.stop()).await.is_err() {
+    if notify::patiently(tokio::time::timeout(ENGINE_STOP, handle.stop())).await.is_err() {
         tracing::error!("what was pending could not be written in time; it is recovered at the next start");
     }
     tasks.shutdown().await;
@@ -212,8 +216,8 @@ async fn serve_until_stopped(
 ) -> End {
     let (wishes, mut wished) = mpsc::channel(16);
     let jobs = Arc::new(Jobs::default());
-    let (listener, socket) = match setup::bind(&places, &live.settings) {
-        Ok(bound) => bound,
+    let Listening { listeners, path: socket, own } = match listen::listen(&places, &live.settings) {
+        Ok(listening) => listening,
         Err(problem) => return End::Failed(problem),
     };
     let bus = live.settings.bus(&places);
@@ -221,8 +225,9 @@ async fn serve_until_stopped(
     let fittings = Fittings { jobs, wishes, executor, level: level.clone() };
     let machine = Arc::new(Machine::new(places.clone(), live, store.clone(), fittings, seed));
     let service = Service::new(store.clone(), engine.clone(), machine.clone(), &setup::hostname());
-    if let Err(error) = reload::apply_schedules(&service, &places).await {
-        tracing::error!(%error, "the schedule files could not be loaded");
+    match notify::patiently(reload::apply_schedules(&service, &places)).await {
+        Ok(report) => machine.set_trouble(&report.problems),
+        Err(error) => tracing::error!(%error, "the schedule files could not be loaded"),
     }
     let (news, events) = watch::channel(store.last_event_seq());
     store.event_watch(move |seq| {
@@ -232,14 +237,16 @@ async fn serve_until_stopped(
     followers.spawn(journal::follow(store.clone(), events.clone()));
     let (close, closing) = watch::channel(false);
     let door = Door { service: service.clone(), events, closing: closing.clone() };
-    let mut stop = closing;
     let mut doors: JoinSet<std::io::Result<()>> = JoinSet::new();
     if let Some(bus) = bus {
         doors.spawn(dbus::serve(bus, door.clone()));
     }
-    doors.spawn(http::serve(listener, door, async move {
-        let _ = stop.wait_for(|closing| *closing).await;
-    }));
+    for listener in listeners {
+        let mut stop = closing.clone();
+        doors.spawn(http::serve(listener, door.clone(), async move {
+            let _ = stop.wait_for(|closing| *closing).await;
+        }));
+    }
     let work = Arc::new(Work::new(service.clone(), engine, store, machine.clone()));
     let clockwork = match CronClockwork::start(work).await {
         Ok(clockwork) => Some(clockwork),
@@ -250,15 +257,27 @@ async fn serve_until_stopped(
     };
     service.note_restore().await;
     note_start(&service, &opened, going).await;
-    let sentence = service.status(None).map(|status| status.summary).unwrap_or_default();
-    notify::tell(&[NotifyState::Ready, NotifyState::Status(&sentence)]);
+    let sentence = machine.sentence(&service.status(None).map(|status| status.summary).unwrap_or_default());
+    notify::status(&sentence);
+    notify::tell(&[NotifyState::Ready]);
     tracing::info!(socket = %socket.display(), data = %places.data.display(), runs = going, "ready: {sentence}");
 
     let end = until_stopped(&service, &machine, &level, &mut wished, tasks, &mut doors, carrier, opened).await;
+    match &end {
+        // The same process comes back: a service that said that it stops would be killed when its time is over.
+        End::Restore(source) => {
+            notify::reloading();
+            notify::status(&format!("restoring the backup {source}; runs go on"));
+        }
+        _ => {
+            notify::tell(&[NotifyState::Stopping]);
+            notify::status("stopping: what is being answered and what is pending is finished; runs go on");
+        }
+    }
     service.note_life("system.shutdown", "slothd stops".to_owned(), Vec::new()).await;
     let _ = close.send(true);
-    let closed = async { while doors.join_next().await.is_some() {} };
-    if tokio::time::timeout(DOOR_STOP, closed).await.is_err() {
+    let drained = async { while doors.join_next().await.is_some() {} };
+    if notify::patiently(tokio::time::timeout(DOOR_STOP, drained)).await.is_err() {
         tracing::warn!("connections were still open at the stop");
     }
     doors.shutdown().await;
@@ -266,7 +285,9 @@ async fn serve_until_stopped(
     if let Some(clockwork) = clockwork {
         clockwork.stop().await;
     }
-    let _ = std::fs::remove_file(&socket);
+    if own {
+        let _ = std::fs::remove_file(&socket);
+    }
     end
 }
 
@@ -305,11 +326,9 @@ async fn until_stopped(
             _ = term.recv() => return End::Stopped,
             _ = int.recv() => return End::Stopped,
             _ = hup.recv() => {
-                notify::tell(&[NotifyState::Reloading]);
                 if let Err(error) = reload::reload(service, machine, level).await {
                     tracing::error!(%error, "the configuration could not be read again");
                 }
-                notify::tell(&[NotifyState::Ready]);
             }
             Some(wish) = wished.recv() => match wish {
                 Wish::Reload(reply) => {

@@ -1,7 +1,9 @@
 //! Logs: to the journal with fields, or to standard error.
 
+use std::os::linux::fs::MetadataExt as _;
 use std::sync::{Arc, Mutex};
 
+use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -35,9 +37,31 @@ fn filter(level: &str) -> LevelFilter {
     level.parse().unwrap_or(LevelFilter::INFO)
 }
 
-/// Under systemd the standard error is the journal's stream; then its native protocol carries fields as well.
+/// Whether the standard error is the stream of the journal that systemd names in `JOURNAL_STREAM`. The variable alone says little:
+/// a terminal that a service opened passes it on to everybody (systemd.exec(5)).
 fn under_journal() -> bool {
-    std::env::var_os("JOURNAL_STREAM").is_some()
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
+    std::fs::metadata("/proc/self/fd/2").is_ok_and(|meta| stream == format!("{}:{}", meta.st_dev(), meta.st_ino()))
+}
+
+/// Says why the daemon cannot start or go on, where logging may not be set up: on standard error, and under systemd with the
+/// priority of an error (sd-daemon(3)).
+pub fn fatal(problem: &str) {
+    let mark = if under_journal() { "<3>" } else { "" };
+    for line in problem.lines() {
+        eprintln!("{mark}slothd: {line}");
+    }
+}
+
+/// What happens every day is information; the journal's "notice" is for what somebody should see.
+fn priorities() -> PriorityMappings {
+    PriorityMappings {
+        error: Priority::Error,
+        warn: Priority::Warning,
+        info: Priority::Informational,
+        debug: Priority::Debug,
+        trace: Priority::Debug,
+    }
 }
 
 /// Sets logging up. Once.
@@ -51,7 +75,10 @@ pub fn start(settings: &Settings) -> Level {
     let native = if journal { tracing_journald::layer().ok() } else { None };
     let target = if native.is_some() { "journal" } else { "stderr" };
     let out = match native {
-        Some(native) => native.with_field_prefix(None).boxed(),
+        Some(native) => {
+            let native = native.with_field_prefix(None).with_priority_mappings(priorities());
+            native.with_syslog_identifier("slothd".to_owned()).boxed()
+        }
         None => fmt::layer()
             .with_writer(std::io::stderr)
             .with_target(false)

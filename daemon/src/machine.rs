@@ -51,6 +51,8 @@ pub struct Machine {
     /// The store.
     pub store: Store,
     level: Level,
+    /// Why the configuration on disk is not the one in force, for the status line.
+    pub trouble: Mutex<Option<String>>,
     names: Names,
     executor: Chosen,
     started: Moment,
@@ -82,8 +84,26 @@ impl Machine {
             names: Names::new(executor.capabilities),
             executor,
             level,
+            trouble: Mutex::new(None),
             started: clock::now(),
             random: Mutex::new(seed),
+        }
+    }
+
+    /// Notes what the last reading of the configuration found.
+    pub fn set_trouble(&self, problems: &[String]) {
+        let trouble = problems.first().map(|first| match problems.len() {
+            1 => format!("1 problem in the configuration: {first}"),
+            count => format!("{count} problems in the configuration, first: {first}"),
+        });
+        *self.trouble.lock().unwrap_or_else(|e| e.into_inner()) = trouble;
+    }
+
+    /// The sentence for `systemctl status`: what needs somebody comes first.
+    pub fn sentence(&self, summary: &str) -> String {
+        match &*self.trouble.lock().unwrap_or_else(|e| e.into_inner()) {
+            Some(trouble) => format!("{trouble}; {summary}"),
+            None => summary.to_owned(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sd_notify::NotifyState;
 use serde_json::{Map, Value, json};
 use sloth_api::ReloadReply;
 use sloth_core::Uid;
@@ -57,8 +58,18 @@ pub async fn apply_schedules(service: &Service, places: &Places) -> Result<FileR
     Ok(report)
 }
 
-/// Reads settings and schedules again.
+/// Reads settings and schedules again, and lets systemd know that it is being done.
 pub async fn reload(service: &Service, machine: &Arc<Machine>, level: &Level) -> Result<ReloadReply, ServiceError> {
+    notify::reloading();
+    let reply = notify::patiently(read_again(service, machine, level)).await;
+    if let Err(error) = &reply {
+        machine.set_trouble(&[error.to_string()]);
+    }
+    notify::tell(&[NotifyState::Ready]);
+    reply
+}
+
+async fn read_again(service: &Service, machine: &Arc<Machine>, level: &Level) -> Result<ReloadReply, ServiceError> {
     let merged = Merged::read(&machine.places);
     let (settings, mut problems) = match merged.validate() {
         Ok(settings) => (Some(settings), Vec::new()),
@@ -87,6 +98,10 @@ pub async fn reload(service: &Service, machine: &Arc<Machine>, level: &Level) ->
     schedules.insert("unchanged".to_owned(), Value::from(report.unchanged));
     problems.extend(report.problems);
     service.note_reload(&changed, &problems).await;
+    machine.set_trouble(&problems);
+    if let Ok(status) = service.status(None) {
+        notify::status(&machine.sentence(&status.summary));
+    }
     match problems.first() {
         None => tracing::info!(?changed, "reloaded"),
         Some(first) => {
@@ -95,7 +110,6 @@ pub async fn reload(service: &Service, machine: &Arc<Machine>, level: &Level) ->
                 count = problems.len(),
                 "the configuration has problems: what is bad keeps its old state"
             );
-            notify::status(&format!("reload: {} problems, first: {first}", problems.len()));
         }
     }
     Ok(ReloadReply { changed, schedules, problems })

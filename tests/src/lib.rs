@@ -2,6 +2,7 @@
 
 #![allow(clippy::panic, reason = "a harness: what it cannot do fails the test")]
 
+pub mod booted;
 pub mod bus;
 pub mod client;
 pub mod instance;

@@ -28,3 +28,9 @@ pub fn project() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here).to_owned()
 }
+
+/// Where `cargo xtask test` puts the packages of this build: beside the programs.
+pub fn package_directory() -> PathBuf {
+    let programs = directory();
+    programs.parent().unwrap_or(&programs).join("test-packages")
+}

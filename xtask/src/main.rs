@@ -5,6 +5,7 @@ mod bench;
 mod demo;
 mod instance;
 mod interrupt;
+mod package;
 mod test;
 mod tidy;
 mod tools;
@@ -29,6 +30,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "tools", summary: "Install the cargo tools that `test` needs, print versions", run: tools::run },
     Command { name: "demo", summary: "Show in half a minute what slothd is good for", run: demo::run },
     Command { name: "bench", summary: "Measure against limits and rivals; `bench --help` tells more", run: bench::run },
+    Command { name: "package", summary: "Write a .deb and an .rpm; `package --help` tells more", run: package::run },
     Command {
         name: "torture",
         summary: "Kill slothd in a loop, check what must still be true; `torture --help` tells more",

@@ -16,6 +16,7 @@ mod inspect;
 mod limits;
 pub mod output;
 mod output_place;
+mod passed;
 mod proc;
 mod spawn;
 pub mod supervise;
@@ -30,6 +31,7 @@ pub use client::{Gone, ORDERS_MAX, Options, ProcessExecutor, REPORTS_MAX};
 pub use clock::clock_is_synchronised;
 pub use inspect::inspect;
 pub use limits::{Capabilities, ExecutorKind, Means, capabilities};
+pub use passed::take_passed;
 pub use systemd::{
     CallError, Manager, Options as SystemdOptions, SystemdExecutor, may_start_units, systemd_capabilities,
 };

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use super::options::Options;
 use super::report::{Outcome, Report};
 use crate::tools::{self, Tool};
-use crate::{tidy, workspace};
+use crate::{package, tidy, workspace};
 
 /// One thing that must pass.
 pub struct Step {
@@ -69,8 +69,16 @@ pub const STEPS: &[Step] = &[
         run: doctests,
     },
     Step {
+        name: "packages",
+        about: "a .deb and an .rpm of this build, for tests that install them",
+        slow: true,
+        needs: &["build"],
+        tool: None,
+        run: packages,
+    },
+    Step {
         name: "tests",
-        about: "unit, property, simulation and black-box tests",
+        about: "unit, property, simulation and black-box tests, and booted systems",
         slow: false,
         needs: &["build"],
         tool: Some(tools::NEXTEST),
@@ -80,6 +88,9 @@ pub const STEPS: &[Step] = &[
 
 /// How long the advisory database may take to arrive: a network that swallows packets must not hold up everything.
 const ADVISORIES_SECONDS_MAX: &str = "120";
+
+/// What the programs of the tests are packaged as, so that there is something to upgrade from.
+const OLDER_VERSION: &str = "0.0.9";
 
 /// Names the file to which a test that cannot run here appends `name: reason`, because the output of passing tests is
 /// not shown.
@@ -165,6 +176,24 @@ fn tests(root: &Path, options: &Options, report: &mut Report) -> Result<Outcome>
     // A file left behind in the temporary directory harms nobody.
     let _ = fs::remove_file(&skips);
     Ok(outcome(status))
+}
+
+/// Packages the programs of the tests: as they are, and as an older version to upgrade from. What cannot be made here is left out
+/// loudly, and the tests that need it say so again.
+fn packages(root: &Path, _: &Options, report: &mut Report) -> Result<Outcome> {
+    let mut made = 0;
+    for (format, tools) in package::FORMATS {
+        if let Err(missing) = package::tools_there(tools) {
+            report.omit(format!("package{}", format.replace("--", " .")), format!("NOT MADE: {missing}"));
+            continue;
+        }
+        made += 1;
+        package::for_tests(root, format, "current", None)?;
+        if *format == "--deb" {
+            package::for_tests(root, format, "older", Some(OLDER_VERSION))?;
+        }
+    }
+    Ok(if made == 0 { Outcome::Skipped("no tool for packages is here".to_owned()) } else { Outcome::Passed })
 }
 
 /// An empty file for the tests to write into, named after this process so that two runs do not meet.
