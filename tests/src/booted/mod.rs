@@ -20,6 +20,7 @@ use nix::sys::signal::Signal;
 
 use crate::process;
 use crate::skips::skip;
+pub use launch::able;
 pub use launch::{is_there, packages, rpm_package};
 pub use tree::Tree;
 

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use sloth_tests::booted::{Tree, able};
 use sloth_tests::skips::skip;
 use sloth_tests::{paths, process};
 
@@ -22,15 +23,9 @@ impl Machine {
     /// Boots one; `None` where that cannot be had, which was said loudly.
     pub fn boot() -> Option<Machine> {
         let test = std::thread::current().name().unwrap_or("a booted system").to_owned();
-        let tree = std::env::var_os("SLOTH_TEST_TREE")
-            .map_or_else(|| "/var/cache/slothd-tests/bookworm-1-plain".into(), PathBuf::from);
-        let tools = ["/usr/bin/systemd-nspawn", "/usr/bin/nsenter", "/usr/bin/unshare"];
-        let missing = tools.into_iter().find(|tool| !std::path::Path::new(tool).exists());
-        let reason = match missing {
-            _ if !nix::unistd::geteuid().is_root() => "needs root".to_owned(),
-            Some(tool) => format!("{tool} is missing"),
-            None if !tree.is_dir() => format!("{} is missing: debootstrap it with systemd and dbus", tree.display()),
-            None => return Some(Machine::of(&tree)),
+        let reason = match able().and_then(|()| Tree::Plain.directory()) {
+            Ok(tree) => return Some(Machine::of(&tree)),
+            Err(reason) => reason,
         };
         skip(&test, &format!("NO SYSTEM WAS BOOTED: {reason}"));
         None
