@@ -61,11 +61,11 @@ impl Ports for NullPorts {
     }
 
     fn order(&self, order: Order) {
-        self.orders.try_send(Waiting::Order(order)).ok().expect("room for an order");
+        assert!(self.orders.try_send(Waiting::Order(order)).is_ok(), "no room for an order");
     }
 
     fn prepare(&self, start: Start) {
-        self.orders.try_send(Waiting::Prepare(start)).ok().expect("room for an order");
+        assert!(self.orders.try_send(Waiting::Prepare(start)).is_ok(), "no room for an order");
         self.asked.lock().expect("not poisoned").push(super::since_epoch().as_micros() as u64);
     }
 

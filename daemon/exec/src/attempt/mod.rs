@@ -1,5 +1,5 @@
 //! The main process of a unit: started by systemd as the run's user, inside the unit's control group, limits and sandbox. It reads its
-//! [order](order::AttemptOrder), writes the start frame, runs the command, frames its output, ends what the command leaves behind, and
+//! order, writes the start frame, runs the command, frames its output, ends what the command leaves behind, and
 //! writes the end frame. Then it exits with 0, and the unit may vanish: everything is in the file.
 //!
 //! It has no right that the command does not have. The command runs as the same user, so this process is not dumpable: it cannot be

@@ -12,7 +12,9 @@ const BOTH: [&[&str]; 2] = [&[], &["--no-cgroup"]];
 /// Leaves the session twice over, forgets its parents and is deaf to TERM, as the worst daemons are. Writes its number here.
 fn daemon(file: &std::path::Path) -> String {
     let file = file.display();
-    let inner = format!("echo $$ > {file}.part; mv {file}.part {file}; trap : TERM; while :; do sleep 0.05; done");
+    let inner = format!(
+        "echo $$ > {file}.part; mv {file}.part {file}; trap : TERM; i=0; while [ $i -lt 1200 ]; do i=$((i+1)); sleep 0.05; done"
+    );
     format!("INNER='{inner}' setsid sh -c 'setsid sh -c \"$INNER\" </dev/null >/dev/null 2>&1 & exit 0'")
 }
 
@@ -112,9 +114,10 @@ async fn a_stopped_job_can_be_killed() {
 async fn a_fork_bomb_dies() {
     for arguments in BOTH {
         let mut world = World::with(arguments).await;
-        // Bounded in number, so that a failure of this test does not take the machine with it.
+        // Bounded in number and in time, so that an interrupted test does not take the machine with it.
         let bomb = shell(
-            "i=0; while [ $i -lt 300 ]; do i=$((i+1)); (trap '' TERM; while :; do sleep 0.03; (sleep 0.01 &) ; done) & done; wait",
+            "i=0; while [ $i -lt 300 ]; do i=$((i+1)); \
+             (trap '' TERM; j=0; while [ $j -lt 300 ]; do j=$((j+1)); sleep 0.03; (sleep 0.01 &) ; done) & done; wait",
         );
         world.started(&bomb).await;
         tokio::time::sleep(Duration::from_millis(400)).await;
