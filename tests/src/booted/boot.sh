@@ -46,7 +46,7 @@ echo "$name" >"$directory/root/etc/hostname"
 # With --keep-unit, nspawn leaves a reboot to its caller and ends with 133.
 while :; do
   ended=0
-  setpriv --pdeathsig KILL systemd-nspawn --quiet --register=no --keep-unit --private-network --console=pipe \
+  systemd-nspawn --quiet --register=no --keep-unit --private-network --console=pipe \
     --machine="$name" --directory="$directory/root" --link-journal=no /usr/local/sbin/init-with-controllers || ended=$?
   [ "$ended" = 133 ] || exit "$ended"
 done

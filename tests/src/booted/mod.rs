@@ -16,8 +16,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
-
 use crate::process;
 use crate::skips::skip;
 pub use launch::able;
@@ -73,8 +71,11 @@ impl Booted {
             directory.path().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let name = name.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "x").to_lowercase();
         let log = std::fs::File::create(std::env::temp_dir().join(format!("{name}.console"))).expect("a log");
-        let launcher = Command::new("unshare")
-            .args(["--mount", "--propagation", "private", "setpriv", "--pdeathsig", "KILL", "sh", "-c"])
+        // Dies with this thread, and with it the first process of its namespace and so all that is inside: a test that is killed
+        // leaves no machine behind.
+        let launcher = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private", "--pid", "--fork"])
+            .args(["--kill-child", "--mount-proc", "sh", "-c"])
             .arg(include_str!("boot.sh"))
             .arg("boot.sh")
             .arg(directory.path())
@@ -85,7 +86,7 @@ impl Booted {
             .stderr(log)
             .process_group(0)
             .spawn()
-            .expect("unshare(1) can be started");
+            .expect("setpriv(1) can be started");
         let mut machine = Booted { _directory: directory, name, launcher };
         machine.wait_booted();
         machine
@@ -116,7 +117,7 @@ impl Booted {
     /// PID 1 of the machine, as a process of the host.
     pub fn leader(&self) -> Option<i32> {
         let launcher = self.launcher.id() as i32;
-        children(launcher).into_iter().flat_map(children).find(|pid| is_first(*pid))
+        children(launcher).into_iter().flat_map(children).flat_map(children).find(|pid| is_first(*pid))
     }
 
     /// A path inside as a path of the host.
@@ -151,12 +152,12 @@ fn children(pid: i32) -> Vec<i32> {
     text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
 
-/// Whether it is PID 1 of a namespace: only the last number of `NSpid` counts (proc_pid_status(5)).
+/// Whether it is PID 1 of the machine: its numbers are ours, that of the launcher's namespace, and 1 (`NSpid`, proc_pid_status(5)).
 fn is_first(pid: i32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("NSpid:")).unwrap_or_default();
     let numbers: Vec<&str> = line.split_whitespace().skip(1).collect();
-    numbers.len() > 1 && numbers.last() == Some(&"1")
+    numbers.len() > 2 && numbers.last() == Some(&"1")
 }
 
 impl Drop for Booted {
@@ -167,12 +168,11 @@ impl Drop for Booted {
                 journal.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
             eprintln!("--- the end of the journal\n{journal}\n--- the console\n{}", self.console());
         }
-        // The launcher first, so that it starts nothing again; nspawn ends with it, and the machine with nspawn.
+        // Everything else is below the launcher.
         let leader = self.leader();
         let _ = self.launcher.kill();
         let _ = self.launcher.wait();
         if let Some(leader) = leader {
-            process::signal(leader, Signal::SIGKILL);
             process::holds_within(Duration::from_secs(10), || !process::is_alive(leader));
         }
         let _ = std::fs::remove_file(self.console_path());
