@@ -11,6 +11,7 @@ mod page;
 mod run;
 mod schedule;
 mod schedule_spec;
+pub mod worker;
 
 #[cfg(feature = "client")]
 pub mod client;

@@ -13,6 +13,7 @@ pub mod run;
 mod schedule;
 pub mod trigger;
 pub mod units;
+pub mod workflow;
 
 pub use ids::{AttemptKey, EventId, RunId, ScheduleId, Uid};
 pub use moment::Moment;

@@ -20,7 +20,8 @@ pub const CRATES: &[Row] = &[
     only("sloth-lua", &["sloth-core"]),
     only("sloth-exec", &["sloth-core", "sloth-api"]),
     only("sloth-engine", &["sloth-core"]),
-    only("sloth-worker", &["sloth-core", "sloth-api", "sloth-lua", "sloth-exec"]),
+    only("sloth-modules", &["sloth-core", "sloth-lua", "sloth-exec"]),
+    only("sloth-worker", &["sloth-core", "sloth-api", "sloth-lua", "sloth-modules", "sloth-exec"]),
     only("sloth-service", &["sloth-core", "sloth-api", "sloth-store", "sloth-engine"]),
     only("sloth-doors", &["sloth-api", "sloth-service"]),
     only(
@@ -49,7 +50,7 @@ pub const HEAVY: &[Heavy] = &[
     Heavy {
         // slothctl's tests play the daemon; slothctl itself speaks through the client of sloth-api.
         names: &["hyper", "hyper-util", "http-body-util"],
-        homes: &["sloth-api", "sloth-doors", "slothctl"],
+        homes: &["sloth-api", "sloth-doors", "sloth-modules", "slothctl"],
     },
     Heavy { names: &["reqwest", "ureq", "async-std", "smol", "async-process"], homes: &[] },
     Heavy { names: &["zbus"], homes: &["sloth-exec", "sloth-doors"] },
@@ -64,6 +65,7 @@ pub const HEAVY: &[Heavy] = &[
             "sloth-api",
             "sloth-exec",
             "sloth-engine",
+            "sloth-modules",
             "sloth-worker",
             "sloth-service",
             "sloth-doors",
@@ -73,10 +75,11 @@ pub const HEAVY: &[Heavy] = &[
     },
 ];
 
-/// All that the core may use from outside. Its types are not serializable on purpose, so serde is not among them.
+/// All that the core may use from outside. Its types are not serializable on purpose, so serde is not among them;
+/// `serde_json` is, for the values of scripts, which are JSON and opaque to it.
 pub const CORE: &str = "sloth-core";
 pub const CORE_LIBRARIES: &[&str] =
-    &["jiff", "chrono", "chrono-tz", "croner", "smallvec", "thiserror", "uuid", "sha2", "tracing"];
+    &["jiff", "chrono", "chrono-tz", "croner", "serde_json", "smallvec", "thiserror", "uuid", "sha2", "tracing"];
 
 /// Libraries for tests, free as dev-dependencies of every crate.
 pub const TEST_LIBRARIES: &[&str] =

@@ -1,0 +1,8 @@
+//! The library modules of the `.sloth` language that touch the host: programs, files, network, facts.
+//!
+//! One directory or file per module; each gives a [`sloth_lua::Module`].
+
+use sloth_lua::Module;
+
+/// All of them, in the order of the documentation.
+pub const MODULES: &[&Module] = &[];
