@@ -75,7 +75,7 @@ fn once(command: &mut Command) -> Result<f64> {
     Ok(begin.elapsed().as_secs_f64() * 1000.0)
 }
 
-fn find(name: &str) -> Option<PathBuf> {
+pub fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|directory| directory.join(name)).find(|file| file.is_file())
 }

@@ -7,6 +7,7 @@ mod examples;
 mod http;
 mod probe;
 mod row;
+mod workflows;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,11 @@ const BENCHES: &[Entry] = &[
     Entry { name: "idle", about: "memory and CPU of slothd, before and after many runs", run: daemon::idle },
     Entry { name: "recover", about: "start after kill -9 with 10,000 open runs", run: daemon::recover },
     Entry { name: "cli", about: "cold starts of slothctl; just, mise, pueue", run: ctl::cli },
+    Entry { name: "wf5", about: "a diamond of five processes; make, just, mise", run: workflows::wf5 },
+    Entry { name: "wf40", about: "forty steps one after another", run: workflows::wf40 },
+    Entry { name: "fan1000", about: "a thousand processes; make, ninja, xargs, just, mise", run: workflows::fan1000 },
+    Entry { name: "noop10k", about: "ten thousand empty tasks in one run", run: workflows::noop10k },
+    Entry { name: "worker", about: "files read and checked, start of a worker", run: workflows::worker },
 ];
 
 /// Runs `cargo xtask bench`.

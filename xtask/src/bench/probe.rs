@@ -13,7 +13,10 @@ use crate::{interrupt, workspace};
 /// Builds for release and returns where the programs are.
 pub fn build(root: &Path) -> Result<PathBuf> {
     println!("building for release (minutes on a fresh clone, otherwise seconds)");
-    cargo(root, &["build", "--release", "--quiet", "-p", "slothd", "-p", "slothctl", "-p", "sloth-exec"])?;
+    cargo(
+        root,
+        &["build", "--release", "--quiet", "-p", "slothd", "-p", "slothctl", "-p", "sloth-exec", "-p", "sloth-worker"],
+    )?;
     let here = std::env::current_exe().context("cannot find this program")?;
     let target = here.parent().and_then(Path::parent).context("this program is in no target directory")?;
     Ok(target.join("release"))
@@ -104,4 +107,16 @@ pub fn settle(pid: u32) -> Result<()> {
     let begin = Instant::now();
     while cpu_percent(pid, Duration::from_secs(1))? > 2.0 && begin.elapsed() < Duration::from_secs(60) {}
     Ok(())
+}
+
+/// The youngest process of this name.
+pub fn process_named(name: &str) -> Option<u32> {
+    let pids = fs::read_dir("/proc").ok()?.flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    // The kernel keeps the first 15 bytes of a name (proc_pid_comm(5)).
+    pids.filter(|pid| {
+        let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        !comm.is_empty() && name.starts_with(comm.trim_end())
+    })
+    .max()
 }
