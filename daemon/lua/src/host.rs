@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
@@ -73,8 +73,8 @@ pub struct Ctx {
     pub user: Option<String>,
     /// Private directory of the attempt.
     pub temp_dir: PathBuf,
-    /// Environment of commands (`None` unsets), changed by `os.setenv`.
-    pub env: Mutex<BTreeMap<String, Option<String>>>,
+    /// Environment of commands (`None` unsets), changed by `os.setenv`; shared with everything the attempt starts.
+    pub env: Arc<Mutex<BTreeMap<String, Option<String>>>>,
     /// When the attempt times out.
     pub deadline: Option<Instant>,
     /// Whether commands run in check mode, too.
@@ -116,6 +116,29 @@ impl Ctx {
     /// Whether mutating calls must not change anything.
     pub fn is_simulated(&self) -> bool {
         self.run.mode.is_simulated()
+    }
+
+    /// The same attempt for a part of it that ends earlier: at `deadline`, or by the returned context's own `cancel`,
+    /// or with the whole.
+    pub fn part(&self, deadline: Option<Instant>) -> Ctx {
+        Ctx {
+            run: Arc::clone(&self.run),
+            workflow: self.workflow.clone(),
+            task: self.task.clone(),
+            attempt: self.attempt,
+            workdir: self.workdir.clone(),
+            user: self.user.clone(),
+            temp_dir: self.temp_dir.clone(),
+            env: Arc::clone(&self.env),
+            deadline: match (self.deadline, deadline) {
+                (Some(whole), Some(part)) => Some(whole.min(part)),
+                (whole, part) => whole.or(part),
+            },
+            check_safe: self.check_safe,
+            cancel: self.cancel.child(),
+            log: Arc::clone(&self.log),
+            daemon: Arc::clone(&self.daemon),
+        }
     }
 }
 
@@ -190,6 +213,8 @@ pub enum CancelKind {
 #[derive(Clone, Default)]
 pub struct Cancel {
     inner: Arc<Mutex<CancelState>>,
+    /// The whole of which this is a part.
+    parent: Option<Arc<Cancel>>,
 }
 
 #[derive(Default)]
@@ -199,10 +224,15 @@ struct CancelState {
 }
 
 impl Cancel {
+    /// One that is ended with this one, or earlier by itself.
+    pub fn child(&self) -> Cancel {
+        Cancel { inner: Arc::default(), parent: Some(Arc::new(self.clone())) }
+    }
+
     /// Ends it; the first reason stays.
     pub fn cancel(&self, kind: CancelKind) {
         let wakers = {
-            let mut state = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.state();
             state.kind.get_or_insert(kind);
             std::mem::take(&mut state.wakers)
         };
@@ -211,23 +241,30 @@ impl Cancel {
 
     /// Why, when it has been ended.
     pub fn kind(&self) -> Option<CancelKind> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).kind.clone()
+        let own = self.state().kind.clone();
+        own.or_else(|| self.parent.as_ref().and_then(|parent| parent.kind()))
     }
 
     /// Waits until it is ended.
     pub fn cancelled(&self) -> impl Future<Output = CancelKind> + Send + use<> {
-        let inner = Arc::clone(&self.inner);
-        std::future::poll_fn(move |context| {
-            let mut state = inner.lock().unwrap_or_else(PoisonError::into_inner);
-            match &state.kind {
-                Some(kind) => Poll::Ready(kind.clone()),
-                None => {
-                    if !state.wakers.iter().any(|waker| waker.will_wake(context.waker())) {
-                        state.wakers.push(context.waker().clone());
-                    }
-                    Poll::Pending
-                }
+        let cancel = self.clone();
+        std::future::poll_fn(move |context| cancel.poll(context.waker()))
+    }
+
+    pub(crate) fn poll(&self, waker: &Waker) -> Poll<CancelKind> {
+        {
+            let mut state = self.state();
+            if let Some(kind) = &state.kind {
+                return Poll::Ready(kind.clone());
             }
-        })
+            if !state.wakers.iter().any(|known| known.will_wake(waker)) {
+                state.wakers.push(waker.clone());
+            }
+        }
+        self.parent.as_ref().map_or(Poll::Pending, |parent| parent.poll(waker))
+    }
+
+    fn state(&self) -> MutexGuard<'_, CancelState> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,6 +3,7 @@
 
 mod graph;
 mod policy;
+mod suggest;
 
 pub use graph::{
     Cause, Command, Condition, Defined, Diagnostic, Edge, EdgeKind, FnRef, Handlers, HookEntry, HookWhen, Level, Place,
@@ -12,3 +13,4 @@ pub use policy::{
     Backoff, Circuit, Config, FailurePolicy, OnConflict, OnResume, Ordering, Resolution, Resources, Retry,
     RunnerConfig, WorkflowFailure,
 };
+pub use suggest::suggest;
