@@ -4,5 +4,9 @@
 
 use sloth_lua::Module;
 
+pub mod exec;
+#[cfg(test)]
+mod testing;
+
 /// All of them, in the order of the documentation.
 pub const MODULES: &[&Module] = &[];
