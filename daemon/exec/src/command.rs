@@ -20,6 +20,11 @@ use crate::cgroup::Group;
 use crate::proc;
 use crate::tree::{Family, send};
 
+/// The signal that nobody can ignore.
+pub const KILL: i32 = libc::SIGKILL;
+/// The signal that asks.
+pub const TERM: i32 = libc::SIGTERM;
+
 /// What a child is, besides its arguments. All is optional.
 #[derive(Debug, Default)]
 pub struct Setup {

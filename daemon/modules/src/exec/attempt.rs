@@ -5,13 +5,15 @@ use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::pin::pin;
 use std::process::ExitStatus;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sloth_lua::{CancelKind, Ctx, Stream};
+use sloth_lua::{Cancel, CancelKind, Ctx, Stream};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin};
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep_until, timeout};
 
+use super::background::Background;
 use super::output::Taker;
 use super::result::ExecResult;
 use super::spec::{CommandSpec, Stdin};
@@ -24,11 +26,33 @@ const LINGER: Duration = Duration::from_millis(300);
 /// Bytes read at once.
 const CHUNK: usize = 16 << 10;
 
+/// What ends a command besides itself, and who listens.
+pub struct Bounds {
+    /// Ends it.
+    pub cancel: Cancel,
+    /// When its time is over.
+    pub deadline: Option<Instant>,
+    /// To whom its output goes, besides result and log.
+    pub background: Option<Arc<Background>>,
+}
+
+impl Bounds {
+    /// Those of a command for which its caller waits: its own limit, within that of the caller.
+    pub fn of(spec: &CommandSpec, ctx: &Ctx, began: Instant) -> Bounds {
+        let own = spec.timeout.map(|limit| began + limit);
+        let deadline = match (own, ctx.deadline) {
+            (Some(own), Some(whole)) => Some(own.min(whole)),
+            (own, whole) => own.or(whole),
+        };
+        Bounds { cancel: ctx.cancel.clone(), deadline, background: None }
+    }
+}
+
 /// Runs it once.
 pub async fn attempt(spec: &CommandSpec, ctx: &Ctx) -> ExecResult {
     let began = Instant::now();
     let mut result = match start(spec, ctx, Given::default()) {
-        Ok(started) => follow(started, spec, ctx, began).await,
+        Ok(started) => follow(started, spec, ctx, Bounds::of(spec, ctx, began), began).await,
         Err(NotStarted { code, message }) => ExecResult::not_started(spec.display(), code, message),
     };
     result.duration = began.elapsed();
@@ -36,21 +60,30 @@ pub async fn attempt(spec: &CommandSpec, ctx: &Ctx) -> ExecResult {
 }
 
 /// What a child left behind, whoever started it.
-pub async fn follow(started: Started, spec: &CommandSpec, ctx: &Ctx, began: Instant) -> ExecResult {
+pub async fn follow(started: Started, spec: &CommandSpec, ctx: &Ctx, bounds: Bounds, began: Instant) -> ExecResult {
     let Started { mut child, pid, mark } = started;
     let mut guard = Guard::new(pid, mark);
     let log = spec.stream.then_some(ctx);
     let max = if spec.capture { spec.max_output } else { 0 };
     let mut out = Taker::new(max, log, Stream::Stdout, &spec.mask);
     let mut err = Taker::new(max, log, Stream::Stderr, &spec.mask);
-    let limit = time_limit(spec, ctx, began);
+    let limit = bounds.deadline.map(|deadline| deadline.saturating_duration_since(began));
+    let listener = bounds.background.as_deref();
+    if listener.is_some_and(|listener| listener.lines.is_open()) {
+        out.keep_lines();
+        err.keep_lines();
+    }
     let streams = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (status, ended) = {
         let io = async {
-            tokio::join!(feed(streams.0, &spec.stdin), read(streams.1, &mut out), read(streams.2, &mut err));
+            tokio::join!(
+                feed(streams.0, &spec.stdin),
+                read(streams.1, &mut out, listener),
+                read(streams.2, &mut err, listener)
+            );
         };
         let grace = spec.kill_grace.unwrap_or(super::settings::settings().kill_grace);
-        supervise(&mut child, io, &mut guard, limit, grace, ctx).await
+        supervise(&mut child, io, &mut guard, &bounds, grace).await
     };
     children::forget(pid);
     out.finish();
@@ -68,32 +101,22 @@ pub async fn follow(started: Started, spec: &CommandSpec, ctx: &Ctx, began: Inst
     result
 }
 
-/// Time that is left for it.
-fn time_limit(spec: &CommandSpec, ctx: &Ctx, began: Instant) -> Option<Duration> {
-    let remaining = ctx.deadline.map(|deadline| deadline.saturating_duration_since(began));
-    match (spec.timeout, remaining) {
-        (Some(own), Some(remaining)) => Some(own.min(remaining)),
-        (own, remaining) => own.or(remaining),
-    }
-}
-
 async fn supervise(
     child: &mut Child,
     io: impl Future<Output = ()>,
     guard: &mut Guard,
-    limit: Option<Duration>,
+    bounds: &Bounds,
     grace: Duration,
-    ctx: &Ctx,
 ) -> (io::Result<ExitStatus>, Option<CancelKind>) {
     let mut io = pin!(io);
     let mut io_done = false;
     let mut expiry = pin!(async {
-        match limit {
-            Some(limit) => sleep(limit).await,
+        match bounds.deadline {
+            Some(deadline) => sleep_until(deadline.into()).await,
             None => std::future::pending().await,
         }
     });
-    let mut cancelled = pin!(ctx.cancel.cancelled());
+    let mut cancelled = pin!(bounds.cancel.cancelled());
     let ended = loop {
         tokio::select! {
             biased;
@@ -162,13 +185,30 @@ async fn feed(pipe: Option<ChildStdin>, stdin: &Stdin) {
 }
 
 /// Reads a stream to its end.
-pub async fn read(stream: Option<impl AsyncRead + Unpin>, taker: &mut Taker<'_>) {
+async fn read(stream: Option<impl AsyncRead + Unpin>, taker: &mut Taker<'_>, listener: Option<&Background>) {
     let Some(mut stream) = stream else { return };
     let mut chunk = vec![0; CHUNK];
     loop {
-        match stream.read(&mut chunk).await {
-            Ok(0) | Err(_) => return,
-            Ok(length) => taker.take(&chunk[..length]),
+        let length = match stream.read(&mut chunk).await {
+            Ok(0) | Err(_) => break,
+            Ok(length) => length,
+        };
+        taker.take(&chunk[..length]);
+        if let Some(listener) = listener {
+            hand_on(taker, listener, &chunk[..length]).await;
         }
+    }
+    taker.finish();
+    if let Some(listener) = listener {
+        hand_on(taker, listener, &[]).await;
+    }
+}
+
+async fn hand_on(taker: &mut Taker<'_>, listener: &Background, bytes: &[u8]) {
+    if taker.stream() == Stream::Stdout && !bytes.is_empty() {
+        listener.arrived(bytes);
+    }
+    for line in taker.whole() {
+        listener.lines.send(line, taker.stream()).await;
     }
 }

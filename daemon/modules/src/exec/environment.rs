@@ -37,6 +37,13 @@ pub fn of(spec: &CommandSpec, ctx: &Ctx, account: &User, mark: &str) -> Variable
     env
 }
 
+/// Where programs are searched for this caller.
+pub fn search_path(ctx: &Ctx) -> String {
+    let task = ctx.env.lock().unwrap_or_else(PoisonError::into_inner);
+    let own = task.get("PATH").cloned().flatten();
+    own.or_else(|| inherited().get("PATH").cloned()).unwrap_or_else(|| PATH.to_owned())
+}
+
 /// What tells a command whose it is.
 pub fn identity(ctx: &Ctx) -> [(String, String); 7] {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();

@@ -1,8 +1,10 @@
 //! What a command writes: kept up to a limit, and handed on line by line while it runs.
 
 use std::borrow::Cow;
+use std::sync::{Mutex, PoisonError};
 
 use sloth_lua::{Ctx, LogLevel, Stream};
+use tokio::sync::mpsc;
 
 /// Longest line of the log, bytes; longer ones are split.
 const LINE_MAX: usize = 64 << 10;
@@ -18,12 +20,28 @@ pub struct Taker<'a> {
     log: Option<&'a Ctx>,
     stream: Stream,
     mask: &'a [String],
+    whole: Option<Vec<Vec<u8>>>,
 }
 
 impl<'a> Taker<'a> {
     /// Keeps at most `max` bytes; logs lines where there is a log.
     pub fn new(max: usize, log: Option<&'a Ctx>, stream: Stream, mask: &'a [String]) -> Taker<'a> {
-        Taker { kept: Vec::new(), truncated: false, max, line: Vec::new(), log, stream, mask }
+        Taker { kept: Vec::new(), truncated: false, max, line: Vec::new(), log, stream, mask, whole: None }
+    }
+
+    /// Also keeps lines until they are fetched by [`Taker::whole`].
+    pub fn keep_lines(&mut self) {
+        self.whole = Some(Vec::new());
+    }
+
+    /// The whole lines since the last call.
+    pub fn whole(&mut self) -> Vec<Vec<u8>> {
+        self.whole.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Which stream.
+    pub fn stream(&self) -> Stream {
+        self.stream
     }
 
     /// The next bytes.
@@ -31,7 +49,7 @@ impl<'a> Taker<'a> {
         let room = self.max - self.kept.len();
         self.kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
         self.truncated |= bytes.len() > room && self.max > 0;
-        if self.log.is_none() {
+        if self.log.is_none() && self.whole.is_none() {
             return;
         }
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -56,11 +74,67 @@ impl<'a> Taker<'a> {
     }
 
     fn flush(&mut self) {
-        let line = std::mem::take(&mut self.line);
+        let mut line = std::mem::take(&mut self.line);
+        if line.ends_with(b"\r") {
+            line.pop();
+        }
+        if let Some(whole) = &mut self.whole {
+            whole.push(masked_bytes(line.clone(), self.mask));
+        }
         let Some(ctx) = self.log else { return };
         let text = String::from_utf8_lossy(&line);
         let level = if self.stream == Stream::Stderr { LogLevel::Warn } else { LogLevel::Info };
-        ctx.say(level, self.stream, masked(text.trim_end_matches('\r'), self.mask));
+        ctx.say(level, self.stream, masked(&text, self.mask));
+    }
+}
+
+/// Lines on their way to a script that takes them one by one; the command waits when the script is slow.
+pub struct Lines {
+    sender: Mutex<Option<mpsc::Sender<Line>>>,
+    receiver: tokio::sync::Mutex<mpsc::Receiver<Line>>,
+}
+
+/// A line and where it comes from.
+pub type Line = (Vec<u8>, Stream);
+
+/// Lines that may wait.
+const LINES_MAX: usize = 256;
+
+impl Lines {
+    /// For somebody who takes them.
+    pub fn open() -> Lines {
+        let (sender, receiver) = mpsc::channel(LINES_MAX);
+        Lines { sender: Mutex::new(Some(sender)), receiver: tokio::sync::Mutex::new(receiver) }
+    }
+
+    /// For nobody.
+    pub fn closed() -> Lines {
+        let lines = Lines::open();
+        lines.close();
+        lines
+    }
+
+    /// No more will come.
+    pub fn close(&self) {
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// Whether somebody takes them.
+    pub fn is_open(&self) -> bool {
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Hands one over; waits for room.
+    pub async fn send(&self, line: Vec<u8>, stream: Stream) {
+        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(sender) = sender {
+            let _ = sender.send((line, stream)).await;
+        }
+    }
+
+    /// The next one; `None` after the last.
+    pub async fn next(&self) -> Option<Line> {
+        self.receiver.lock().await.recv().await
     }
 }
 

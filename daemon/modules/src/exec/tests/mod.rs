@@ -1,1 +1,2 @@
+mod calling;
 mod running;
