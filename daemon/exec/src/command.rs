@@ -164,41 +164,54 @@ pub fn prepare(command: &mut Command, setup: Setup) -> io::Result<()> {
 
 /// A command's processes: its process group, its descendants, and orphans that carry its mark.
 #[derive(Clone, Debug)]
-pub struct Tree(Family);
+pub struct Tree {
+    family: Family,
+}
 
 impl Tree {
     /// Of a child that was just started as leader of its own process group. `mark` is a `NAME=value` that only it has in its
     /// environment. `None` when it is gone already.
     pub fn of(pid: u32, mark: Option<String>) -> Option<Tree> {
         let main = proc::identify(pid as i32)?;
-        Some(Tree(Family { main, mark, attempt_mark: None, session_is_sure: false, adopted: HashSet::new() }))
+        let family = Family { main, mark, attempt_mark: None, session_is_sure: false, adopted: HashSet::new() };
+        Some(Tree { family })
     }
 
     /// The main process.
     pub fn main(&self) -> &ProcessId {
-        &self.0.main
+        &self.family.main
     }
 
-    /// TERM to all, and CONT so that stopped ones can heed it.
-    pub fn terminate(&self) {
-        self.0.terminate();
+    /// TERM to all that were not told yet, and CONT so that stopped ones can heed it. Called again and again, as a process that
+    /// is just being made is not seen at first, but nobody is told twice: for some programs the second time means "at once".
+    /// False when nobody is left.
+    pub fn terminate(&self, told: &mut Told) -> bool {
+        let members = self.family.members();
+        let fresh: Vec<_> = members.iter().filter(|s| told.0.insert((s.pid, s.start_ticks))).copied().collect();
+        send(&fresh, TERM);
+        send(&fresh, libc::SIGCONT);
+        !members.is_empty()
     }
 
     /// Any signal to all of them.
     pub fn signal(&self, signal: i32) {
-        send(&self.0.members(), signal);
+        send(&self.family.members(), signal);
     }
 
     /// KILL to all that can be found. False while some were found, so that the caller comes back and looks again.
     pub fn kill(&self) -> bool {
-        self.0.kill()
+        self.family.kill()
     }
 
     /// Whether anything of it lives.
     pub fn is_alive(&self) -> bool {
-        !self.0.members().is_empty()
+        !self.family.members().is_empty()
     }
 }
+
+/// Who was told to end.
+#[derive(Debug, Default)]
+pub struct Told(HashSet<(i32, u64)>);
 
 /// Makes orphans of this process's descendants its own children, so that they can be found and ended.
 pub fn become_subreaper() -> io::Result<()> {
@@ -255,7 +268,7 @@ mod tests {
             .spawn()
             .expect("sh is there");
         let tree = Tree::of(child.id(), None).expect("just started");
-        while tree.0.members().len() < 3 {
+        while tree.family.members().len() < 3 {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
         while !tree.kill() {

@@ -4,9 +4,9 @@ use std::io;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use sloth_exec::command::Tree;
+use sloth_exec::command::{Told, Tree};
 use tokio::process::Child;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::children;
 
@@ -41,25 +41,27 @@ impl Guard {
     /// Ends it.
     pub async fn end(&mut self, child: &mut Child, grace: Duration) -> io::Result<ExitStatus> {
         let tree = self.tree();
-        if let Some(tree) = tree.as_ref().filter(|_| !grace.is_zero()) {
-            tree.terminate();
-        }
         let over = Instant::now() + grace;
-        let status = timeout_at(over, child.wait()).await;
-        if let Some(tree) = &tree {
-            while Instant::now() < over && tree.is_alive() {
-                sleep(LOOK).await;
-            }
-            for _ in 0..ROUNDS {
-                if tree.kill() {
-                    break;
+        let mut status = None;
+        if let Some(tree) = tree.as_ref().filter(|_| !grace.is_zero()) {
+            let mut told = Told::default();
+            while tree.terminate(&mut told) && Instant::now() < over {
+                let next = (Instant::now() + LOOK).min(over);
+                match status {
+                    None => status = timeout_at(next, child.wait()).await.ok(),
+                    Some(_) => sleep_until(next).await,
                 }
-                sleep(LOOK).await;
             }
+        }
+        for _ in 0..ROUNDS {
+            if tree.as_ref().is_none_or(Tree::kill) {
+                break;
+            }
+            sleep(LOOK).await;
         }
         let status = match status {
-            Ok(status) => status,
-            Err(_) => child.wait().await,
+            Some(status) => status,
+            None => child.wait().await,
         };
         self.disarm();
         children::forget(self.pid);
