@@ -4,5 +4,11 @@
 
 use sloth_lua::Module;
 
+mod describe;
+pub mod exec;
+mod modes;
+#[cfg(test)]
+mod testing;
+
 /// All of them, in the order of the documentation.
-pub const MODULES: &[&Module] = &[];
+pub static MODULES: &[&Module] = &[&exec::MODULE];
