@@ -8,6 +8,8 @@ pub enum Data {
     /// `nil`.
     #[default]
     Nil,
+    /// `json.null`: a null that a script holds on purpose, other than nothing.
+    Null,
     /// A boolean.
     Bool(bool),
     /// A number.
@@ -57,6 +59,7 @@ impl Data {
     pub fn type_name(&self) -> &'static str {
         match self {
             Data::Nil => "nil",
+            Data::Null => "null",
             Data::Bool(_) => "boolean",
             Data::Num(_) => "number",
             Data::Str(_) => "string",
@@ -68,7 +71,7 @@ impl Data {
     /// infinity) becomes null.
     pub fn to_json(&self) -> Value {
         match self {
-            Data::Nil => Value::Null,
+            Data::Nil | Data::Null => Value::Null,
             Data::Bool(value) => Value::Bool(*value),
             Data::Num(number) => json_number(*number),
             Data::Str(bytes) => Value::String(String::from_utf8_lossy(bytes).into_owned()),
