@@ -84,7 +84,7 @@ impl Caller {
             workdir: work,
             user: None,
             temp_dir,
-            env: Mutex::new(BTreeMap::new()),
+            env: Mutex::new(BTreeMap::new()).into(),
             deadline: None,
             check_safe: false,
             cancel: Cancel::default(),
