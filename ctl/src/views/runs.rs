@@ -86,6 +86,8 @@ pub(crate) fn show(run: &RunView, clock: &Clock, out: &mut Details) {
     out.some("memory peak", run.memory_peak_bytes.map(size));
     out.some("read", run.io_read_bytes.map(size));
     out.some("written", run.io_write_bytes.map(size));
+    out.some("received", run.ip_ingress_bytes.map(size));
+    out.some("sent", run.ip_egress_bytes.map(size));
     out.field("output", size(run.output_bytes));
     out.field("host", &run.host);
     out.some("pid", run.pid.map(|pid| pid.to_string()));
