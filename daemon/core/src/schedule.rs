@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use crate::run::WorkflowAction;
 use crate::trigger::{Trigger, TriggerKind};
 use crate::{Moment, ScheduleId, Uid};
 
@@ -117,6 +119,8 @@ pub enum Action {
     Command(Vec<String>),
     /// Text for `/bin/sh -c`.
     Shell(String),
+    /// A workflow, by a worker.
+    Workflow(Arc<WorkflowAction>),
 }
 
 /// Whether a schedule fires.

@@ -166,6 +166,7 @@ fn start() -> (Arc<World>, Handle, tokio::task::JoinHandle<Result<(), sloth_engi
     });
     let config = Config {
         max_running: 10,
+        workers: Default::default(),
         horizon: Duration::from_secs(10),
         catch_up_spread: Duration::ZERO,
         refill_max: 1000,

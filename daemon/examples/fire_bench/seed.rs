@@ -64,6 +64,7 @@ fn going(schedule: &Schedule, boot_id: &str) -> Vec<Record> {
         usage: Usage::default(),
         output_bytes: 0,
         stderr_tail: String::new(),
+        workflow: None,
         process: Some(process.clone()),
     };
     let occurrence = Occurrence { schedule: schedule.id, due_at: at, epoch: 0 };

@@ -280,6 +280,7 @@ fn run(s: &Schedule, n: u64) -> Run {
         output_bytes: 0,
         stderr_tail: String::new(),
         process: None,
+        workflow: None,
     }
 }
 

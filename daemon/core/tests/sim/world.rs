@@ -79,6 +79,7 @@ impl World {
     pub fn new(seed: u64, start: Moment) -> Self {
         let config = Config {
             max_running: 100,
+            workers: Default::default(),
             horizon: Duration::from_secs(10),
             catch_up_spread: Duration::from_secs(60),
             refill_max: 1000,

@@ -195,7 +195,7 @@ impl Story {
                 "max_running" => {
                     let max_running = value.parse().map_err(|_| "not a number")?;
                     self.world.config.max_running = max_running;
-                    self.world.input(Input::Configured { max_running });
+                    self.world.input(Input::Configured { max_running, workers: Default::default() });
                 }
                 "spread" => self.world.config.catch_up_spread = duration(value)?,
                 "not_before" => self.world.catch_up_not_before = Some(self.world.wall() + duration(value)?),

@@ -132,6 +132,7 @@ impl World {
 fn config(now: Moment, boots: u64) -> Config {
     Config {
         max_running: 2000,
+        workers: Default::default(),
         // Looking far ahead is what makes a year short; beyond 90 s a mark counts as made by another clock.
         horizon: Duration::from_secs(80),
         catch_up_spread: Duration::from_secs(60),

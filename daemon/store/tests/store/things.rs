@@ -195,6 +195,7 @@ pub fn run(n: u32, of: &Schedule) -> Run {
         output_bytes: 0,
         stderr_tail: String::new(),
         process: None,
+        workflow: None,
     }
 }
 
