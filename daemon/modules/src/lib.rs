@@ -8,6 +8,7 @@ mod describe;
 mod documents;
 pub mod exec;
 mod ending;
+mod http;
 mod keep;
 mod math;
 mod modes;
@@ -26,6 +27,7 @@ pub(crate) use ending::ended;
 /// All of them, in the order of the documentation.
 pub static MODULES: &[&Module] = &[
     &exec::MODULE,
+    &http::MODULE,
     &documents::JSON_MODULE,
     &documents::YAML_MODULE,
     &documents::TOML_MODULE,
