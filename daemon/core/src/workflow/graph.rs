@@ -273,7 +273,7 @@ pub struct HookEntry {
 }
 
 /// When a handler runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs)]
 pub enum HookWhen {
     PreTask,

@@ -4,6 +4,7 @@
 pub mod check;
 pub mod expr;
 mod graph;
+pub mod machine;
 mod names;
 mod policy;
 mod suggest;

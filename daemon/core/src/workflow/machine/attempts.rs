@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::super::graph::{EdgeKind, HookWhen, TaskId};
 use super::super::policy::Retry;
-use super::backoff::{may_retry, retry_delay};
 use super::{Effect, End, KillReason, Machine, Outcome, Phase, Status, Timer, index};
 
 impl Machine {
@@ -88,10 +87,10 @@ impl Machine {
         let chance = self.random.fraction();
         let attempts = self.nodes[index(task)].attempts;
         let retry = self.retry_of(task);
-        if attempts >= retry.max_attempts.max(1) || !may_retry(retry, kind) {
+        if attempts >= retry.max_attempts.max(1) || !retry.covers(kind) {
             return None;
         }
-        let delay = retry_delay(retry, attempts, chance);
+        let delay = retry.delay(attempts, chance);
         let in_time = self.deadline.is_none_or(|deadline| self.now + Duration::from_millis(delay) <= deadline);
         in_time.then_some(delay)
     }

@@ -1,7 +1,7 @@
 //! What happens between the last task of a stage and the next, and at the end of the run: handlers, commits,
 //! compensations, one after the other.
 
-use super::super::graph::HookWhen;
+use super::super::graph::{HookWhen, StageId};
 use super::super::policy::{FailurePolicy, WorkflowFailure};
 use super::{
     AfterSettling, CancelReason, Effect, Handled, Machine, Scope, StageStatus, Step, Undo, Undone, Verdict,
@@ -98,6 +98,12 @@ impl Machine {
     /// `config.on_failure`"; the handlers of stages and their sagas were before.
     fn steps_after_failure(&mut self) {
         let scope = Scope::Workflow;
+        // Stages whose saga was kept for a further round that never came.
+        for (at, stage) in (0..).zip(&self.stages) {
+            if stage.status == Some(StageStatus::Failed) && self.workflow.retry.is_some() {
+                self.steps.push_back(Step::Undo(Undo::Sagas(Scope::Stage(StageId(at)))));
+            }
+        }
         self.steps.push_back(Step::Undo(Undo::Sagas(scope)));
         self.steps.push_back(Step::Handlers(scope, HookWhen::ErrorHandling));
         self.steps.push_back(Step::Handlers(scope, HookWhen::OnFailure));

@@ -1,15 +1,17 @@
 //! The graph as arrays: successors, predecessors, topological order and rank of each task. Everything is linear in
 //! tasks and edges, so that ten thousand tasks cost milliseconds.
 
+use super::super::expr::Expr;
 use super::super::graph::{Condition, EdgeKind, StageId, TaskId, Workflow};
+use super::super::names::{NameIndex, Scope};
 
 /// What the text of a condition means for the rules of starting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Traits {
+pub(super) struct Traits {
     /// It names a status, so it replaces the implicit `success()`.
-    pub replaces_success: bool,
+    pub(super) replaces_success: bool,
     /// It names a failure, so it is evaluated even in a run that stops.
-    pub survives_stop: bool,
+    pub(super) survives_stop: bool,
 }
 
 /// Adjacency in compressed rows.
@@ -66,12 +68,7 @@ pub(super) struct Layout {
 impl Layout {
     /// `durations`: mean of earlier runs by task, 0: unknown. `by_list`: one at a time, so only priority and place in
     /// the file count.
-    pub(super) fn new(
-        workflow: &Workflow,
-        durations: &[u64],
-        by_list: bool,
-        traits: &dyn Fn(&Condition) -> Traits,
-    ) -> Layout {
+    pub(super) fn new(workflow: &Workflow, durations: &[u64], by_list: bool) -> Layout {
         let count = workflow.tasks.len();
         let edges = workflow.edges.iter().filter(|edge| edge.from != edge.to);
         let successors = Rows::new(count, edges.clone().map(|edge| (edge.from, edge.to, edge.kind)));
@@ -86,19 +83,35 @@ impl Layout {
         let rank = |(at, task): (usize, &super::super::graph::Task)| Rank {
             priority: -task.priority,
             path: if by_list { 0 } else { u64::MAX - paths[at] },
-            task: u32::try_from(at).expect("a graph has at most 10 000 tasks"),
+            task: super::task_id(at).0,
         };
         let ranks = workflow.tasks.iter().enumerate().map(rank).collect();
-        let of = |condition: &Option<Condition>| condition.as_ref().map(traits).unwrap_or_default();
+        let names = NameIndex::of(workflow);
+        let of_task = |task: &super::super::graph::Task| {
+            traits(task.condition.as_ref(), &Scope { names: &names, stage: Some(task.stage), stage_first: false })
+        };
+        let of_stage = |stage: &super::super::graph::Stage| {
+            traits(stage.condition.as_ref(), &Scope { names: &names, stage: None, stage_first: true })
+        };
         Layout {
             successors,
             predecessors,
             order,
             ranks,
-            task_traits: workflow.tasks.iter().map(|task| of(&task.condition)).collect(),
-            stage_traits: workflow.stages.iter().map(|stage| of(&stage.condition)).collect(),
+            task_traits: workflow.tasks.iter().map(of_task).collect(),
+            stage_traits: workflow.stages.iter().map(of_stage).collect(),
         }
     }
+}
+
+/// Functions, commands and fixed values are combined with `success()`: only an expression says what it reads.
+fn traits(condition: Option<&Condition>, scope: &Scope<'_>) -> Traits {
+    let Some(Condition::Expression(text)) = condition else { return Traits::default() };
+    let Ok(mut expression) = Expr::parse(text) else { return Traits::default() };
+    if expression.bind(scope).is_err() {
+        return Traits::default();
+    }
+    Traits { replaces_success: expression.mentions_status(), survives_stop: expression.mentions_failure() }
 }
 
 /// Everything that waits for `start` directly or not, through edges and through the order of stages.
@@ -135,7 +148,7 @@ pub fn upstream(workflow: &Workflow, starts: &[TaskId]) -> Vec<bool> {
 }
 
 fn topological(successors: &Rows, predecessors: &Rows, count: usize) -> Vec<TaskId> {
-    let id = |at: usize| TaskId(u32::try_from(at).expect("a graph has at most 10 000 tasks"));
+    let id = super::task_id;
     let mut left: Vec<usize> = (0..count).map(|at| predecessors.of(id(at)).len()).collect();
     let mut order: Vec<TaskId> = (0..count).filter(|at| left[*at] == 0).map(id).collect();
     let mut at = 0;

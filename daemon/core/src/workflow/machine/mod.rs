@@ -18,7 +18,6 @@
 //! short tasks then wait for the disk together.
 
 mod attempts;
-mod backoff;
 mod cancel;
 mod effects;
 mod ending;
@@ -38,19 +37,18 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use backoff::{may_retry, retry_delay};
 pub use effects::{
     CancelReason, Effect, End, Handled, Input, Judgement, KillReason, Outcome, Scope, StageStatus, Status, Undo,
     Undone, Verdict, Why,
 };
-pub use layout::{Traits, downstream};
+pub use layout::downstream;
 pub use resume::{Past, TaskPast};
 pub use select::{Selection, Unselectable, select};
 pub use settings::{Overrides, Settings, TooLarge};
 pub use tasks::closing_hooks;
 pub use undo::{Entry, EntryId, Ledger, Source};
 
-use super::graph::{Condition, HookWhen, StageId, TaskId, Workflow};
+use super::graph::{HookWhen, StageId, TaskId, Workflow};
 use crate::random::Random;
 use layout::{Layout, Rank};
 
@@ -84,6 +82,7 @@ pub struct Machine {
     timed_out: bool,
     refused: Option<String>,
     round: u32,
+    openings: u32,
     /// What still has to happen before the next stage or the end.
     steps: VecDeque<Step>,
     /// Ends that are being recorded for good after the last round.
@@ -172,6 +171,8 @@ struct StageState {
     unwanted: bool,
     opened: bool,
     round: u32,
+    /// Which opening this is, so that a timer of an earlier one is known.
+    opening: u32,
     status: Option<StageStatus>,
 }
 
@@ -207,9 +208,9 @@ enum AfterSettling {
 }
 
 impl Machine {
-    /// A machine at its beginning; [`Input::Started`] sets it going. `traits` reads conditions.
-    pub fn new(workflow: Arc<Workflow>, settings: Settings, traits: &dyn Fn(&Condition) -> Traits) -> Machine {
-        let layout = Layout::new(&workflow, &settings.durations, settings.slots == 1, traits);
+    /// A machine at its beginning; [`Input::Started`] sets it going.
+    pub fn new(workflow: Arc<Workflow>, settings: Settings) -> Machine {
+        let layout = Layout::new(&workflow, &settings.durations, settings.slots == 1);
         let node = |at: usize| Node {
             left: u32::try_from(layout.predecessors.of(task_id(at)).len()).unwrap_or(u32::MAX),
             ..Node::default()
@@ -238,6 +239,7 @@ impl Machine {
             timed_out: false,
             refused: None,
             round: 0,
+            openings: 0,
             steps: VecDeque::new(),
             unsettled: 0,
             after_settling: None,
@@ -277,10 +279,9 @@ impl Machine {
             Input::Paused => self.pause(true, effects),
             Input::Unpaused => self.pause(false, effects),
         }
-        self.look_again(effects);
-        self.fill(effects);
-        self.look_again(effects);
+        self.settle_all(effects);
         self.unstick(effects);
+        self.settle_all(effects);
     }
 
     /// When the machine wants [`Input::Woken`] next.
@@ -358,9 +359,16 @@ impl Machine {
         self.active = self.active + u32::from(is_active(phase)) - u32::from(is_active(before));
     }
 
-    fn look_again(&mut self, effects: &mut Vec<Effect>) {
-        while let Some(task) = self.fresh.pop_front() {
-            self.consider(task, effects);
+    /// Looks at tasks and fills slots until nothing follows any more.
+    fn settle_all(&mut self, effects: &mut Vec<Effect>) {
+        loop {
+            while let Some(task) = self.fresh.pop_front() {
+                self.consider(task, effects);
+            }
+            self.fill(effects);
+            if self.fresh.is_empty() {
+                return;
+            }
         }
     }
 

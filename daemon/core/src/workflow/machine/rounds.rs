@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::super::graph::{StageId, TaskId};
 use super::super::policy::Retry;
-use super::backoff::retry_delay;
 use super::{AfterSettling, Effect, Machine, Phase, Scope, StageState, Timer, index};
 
 impl Machine {
@@ -42,7 +41,7 @@ impl Machine {
         }
         let chance = self.random.fraction();
         let (retry, round) = self.round_of(scope);
-        let delay = Duration::from_millis(retry.map_or(0, |retry| retry_delay(retry, round + 1, chance)));
+        let delay = Duration::from_millis(retry.map_or(0, |retry| retry.delay(round + 1, chance)));
         if self.deadline.is_some_and(|deadline| self.now + delay > deadline) {
             return false;
         }

@@ -94,14 +94,7 @@ impl Settings {
             slots = 1;
         }
         let retries = given.retries.or(runner.retry_default).unwrap_or(given.retry_default);
-        let usual_retry = Retry {
-            max_attempts: retries.saturating_add(1),
-            backoff: runner.backoff.unwrap_or(Backoff::Exponential),
-            delay_ms: 1000,
-            multiplier: 2.0,
-            max_delay_ms: 60_000,
-            ..Retry::default()
-        };
+        let usual_retry = Retry { backoff: runner.backoff.unwrap_or(Backoff::Exponential), ..Retry::times(retries) };
         let retry = match (&config.task_retry, given.retries) {
             (Some(own), None) => own.clone(),
             (Some(own), Some(_)) => Retry { max_attempts: usual_retry.max_attempts, ..own.clone() },

@@ -102,9 +102,11 @@ impl Machine {
         let at = stage.0 as usize;
         let state = &mut self.stages[at];
         state.opened = true;
-        let (unwanted, round) = (state.unwanted, state.round);
+        self.openings += 1;
+        state.opening = self.openings;
+        let (unwanted, opening) = (state.unwanted, state.opening);
         if let Some(limit) = self.workflow.stages[at].timeout_ms.filter(|limit| *limit > 0) {
-            self.set_timer(self.now + Duration::from_millis(limit), Timer::Stage(stage.0, round));
+            self.set_timer(self.now + Duration::from_millis(limit), Timer::Stage(stage.0, opening));
         }
         let halted = self.halted();
         for position in 0..self.workflow.stages[at].tasks.len() {
@@ -186,9 +188,9 @@ impl Machine {
         self.next_step(effects);
     }
 
-    pub(super) fn stage_timed_out(&mut self, stage: StageId, round: u32, effects: &mut Vec<Effect>) {
+    pub(super) fn stage_timed_out(&mut self, stage: StageId, opening: u32, effects: &mut Vec<Effect>) {
         let state = &mut self.stages[stage.0 as usize];
-        if self.current != Some(stage) || state.status.is_some() || state.round != round || state.open == 0 {
+        if self.current != Some(stage) || state.status.is_some() || state.opening != opening || state.open == 0 {
             return;
         }
         state.timed_out = true;

@@ -1,0 +1,8 @@
+//! The machine of workflows: stories, and random graphs against a naive model with a crash at every record.
+
+mod ledger;
+mod naive;
+mod random;
+mod sim;
+mod stories;
+mod story;
