@@ -435,7 +435,7 @@ fn resume_after_the_death_of_a_worker() {
          task a
          task b after=a
          die 3
-         expect begins a b b
+         expect begins a b
          expect a=completed b=completed
          expect attempts b 2",
     );
