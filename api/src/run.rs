@@ -58,6 +58,12 @@ pub struct RunView {
     pub io_read_bytes: Option<u64>,
     /// Written to storage.
     pub io_write_bytes: Option<u64>,
+    /// Received over IP, with headers; `null` where nobody counts it: only the system's service manager does.
+    #[serde(default)]
+    pub ip_ingress_bytes: Option<u64>,
+    /// Sent over IP, with headers.
+    #[serde(default)]
+    pub ip_egress_bytes: Option<u64>,
     /// Written to standard output and error.
     pub output_bytes: u64,
     /// The last 4 KiB of standard error.

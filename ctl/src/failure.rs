@@ -49,9 +49,24 @@ impl Failure {
         Failure::new(ErrorCode::NotSupported, format!("{what} is not available in this version"))
     }
 
+    /// A workflow file is wrong.
+    pub(crate) fn definition(message: impl Into<String>) -> Failure {
+        Failure::new(ErrorCode::DefinitionError, message)
+    }
+
     /// There is no such thing.
     pub(crate) fn not_found(message: impl Into<String>) -> Failure {
         Failure::new(ErrorCode::NotFound, message)
+    }
+
+    /// There is one of this name already.
+    pub(crate) fn exists(message: impl Into<String>) -> Failure {
+        Failure::new(ErrorCode::AlreadyExists, message)
+    }
+
+    /// Something on this side went wrong.
+    pub(crate) fn failed(message: impl Into<String>) -> Failure {
+        Failure::new(ErrorCode::Internal, message)
     }
 
     /// It took too long.

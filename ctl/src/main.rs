@@ -10,16 +10,18 @@ mod args;
 mod commands;
 mod endpoint;
 mod failure;
+mod input;
 mod output;
 mod session;
 mod views;
 
-use args::{Cli, globals, nearest};
+use args::{Cli, globals, nearest, rewrite};
 use failure::Failure;
 use output::Format;
 
 fn main() -> ExitCode {
-    let words: Vec<OsString> = std::env::args_os().collect();
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    rewrite::run_to_runs(&globals::all(), &mut words);
     let json = wants_json(&words);
     match run(words) {
         Ok(code) => ExitCode::from(code),

@@ -11,6 +11,13 @@ pub fn root() -> Result<PathBuf> {
     Ok(here.parent().context("xtask has no parent directory")?.to_owned())
 }
 
+/// The target directory that this program was built in.
+pub fn target() -> Result<PathBuf> {
+    let here = std::env::current_exe().context("cannot find this program")?;
+    let target = here.parent().and_then(Path::parent).context("this program is in no target directory")?;
+    Ok(target.to_owned())
+}
+
 /// A cargo command in `root`, without the variables that `cargo run` set for this program: build scripts that watch
 /// them would otherwise run again, and everything above them would be built again.
 pub fn cargo(root: &Path) -> Command {

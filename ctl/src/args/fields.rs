@@ -152,24 +152,45 @@ pub(crate) struct Fields {
     #[arg(short, long, value_name = "TEXT")]
     description: Option<String>,
 
-    #[arg(long, short = 'f', hide = true, value_name = "FILE")]
-    file: Vec<String>,
-    #[arg(long, hide = true, value_name = "NAME")]
-    workflow: Option<String>,
-    #[arg(long, hide = true, value_name = "NAME")]
+    /// Workflow file, instead of -- CMD; it is sent with what it imports
+    #[arg(long, short = 'f', value_name = "FILE", conflicts_with_all = ["shell", "saved"], help_heading = "What it runs")]
+    file: Option<String>,
+    /// Saved workflow, instead of -- CMD
+    #[arg(long, value_name = "NAME", conflicts_with = "shell", help_heading = "What it runs")]
     saved: Option<String>,
-    #[arg(long, hide = true, value_name = "NAME")]
+    /// One of several workflows in the file
+    #[arg(long, value_name = "NAME", help_heading = "What it runs")]
+    workflow: Option<String>,
+    /// Stack of the workflow
+    #[arg(long, value_name = "NAME", help_heading = "What it runs")]
     stack: Option<String>,
-    #[arg(long, hide = true, value_name = "FILE")]
+    /// Files of values of the workflow: YAML, JSON or TOML (repeatable)
+    #[arg(long, value_name = "FILE", help_heading = "What it runs")]
     values: Vec<String>,
-    #[arg(long, hide = true, value_name = "K=V")]
+    /// A value of the workflow (repeatable)
+    #[arg(long, value_name = "K=V", help_heading = "What it runs")]
     set: Vec<String>,
+    /// A parameter of the workflow (repeatable)
+    #[arg(long = "param", value_name = "K=V", help_heading = "What it runs")]
+    params: Vec<String>,
     #[arg(long, hide = true, value_name = "URL")]
     http: Vec<String>,
     #[arg(long, hide = true, value_name = "CALENDAR")]
     exclude: Vec<String>,
     #[arg(long, hide = true, value_name = "TARGET")]
     notify: Vec<String>,
+}
+
+/// A workflow as the action of a schedule, as it was typed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WorkflowAction<'a> {
+    pub(crate) file: Option<&'a str>,
+    pub(crate) saved: Option<&'a str>,
+    pub(crate) workflow: Option<&'a str>,
+    pub(crate) stack: Option<&'a str>,
+    pub(crate) values: &'a [String],
+    pub(crate) set: &'a [String],
+    pub(crate) params: &'a [String],
 }
 
 /// Fields of a schedule in their JSON form.
@@ -209,13 +230,39 @@ impl Fields {
     }
 
     fn refuse_what_is_not_built(&self) -> Result<(), Failure> {
-        let lists = [&self.file, &self.values, &self.set, &self.http, &self.exclude, &self.notify];
-        let names = ["--file", "--values", "--set", "--http", "--exclude", "--notify"];
-        let list = names.iter().zip(lists).find(|(_, list)| !list.is_empty()).map(|(name, _)| *name);
-        let one = [("--workflow", &self.workflow), ("--saved", &self.saved), ("--stack", &self.stack)];
-        match list.or_else(|| one.iter().find(|(_, value)| value.is_some()).map(|(name, _)| *name)) {
-            Some(flag) => Err(Failure::not_supported(flag).hint("use -- CMD ARGS... or --shell TEXT")),
+        let lists = [("--http", &self.http), ("--exclude", &self.exclude), ("--notify", &self.notify)];
+        match lists.iter().find(|(_, list)| !list.is_empty()) {
+            Some((flag, _)) => {
+                Err(Failure::not_supported(flag).hint("use -- CMD ARGS..., --shell TEXT or --file FILE"))
+            }
             None => Ok(()),
+        }
+    }
+
+    /// What a workflow as action is made of; `None`: the action is none.
+    pub(crate) fn workflow(&self) -> Result<Option<WorkflowAction<'_>>, Failure> {
+        let action = WorkflowAction {
+            file: self.file.as_deref(),
+            saved: self.saved.as_deref(),
+            workflow: self.workflow.as_deref(),
+            stack: self.stack.as_deref(),
+            values: &self.values,
+            set: &self.set,
+            params: &self.params,
+        };
+        if action.file.is_some() || action.saved.is_some() {
+            return Ok(Some(action));
+        }
+        let alone = [
+            ("--workflow", self.workflow.is_some()),
+            ("--stack", self.stack.is_some()),
+            ("--values", !self.values.is_empty()),
+            ("--set", !self.set.is_empty()),
+            ("--param", !self.params.is_empty()),
+        ];
+        match alone.iter().find(|(_, given)| *given) {
+            Some((flag, _)) => Err(Failure::usage(format!("{flag} belongs to --file FILE or --saved NAME"))),
+            None => Ok(None),
         }
     }
 

@@ -12,7 +12,8 @@ const PREFIX: &str = "global.";
 const LIST_FLAGS: &[&str] = &["columns", "sort", "limit", "no-headers", "no-pager"];
 
 /// Commands that print lists.
-const LISTS: &[&str] = &["list", "ps", "history", "types", "tables", "query", "next", "health", "check"];
+const LISTS: &[&str] =
+    &["list", "ps", "history", "types", "tables", "query", "next", "health", "check", "checkpoints", "artifacts"];
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Globals {
@@ -41,7 +42,7 @@ pub(crate) struct Globals {
 /// The tree with the global flags at every command that does not use their names itself. `words`: only at commands that are named on
 /// the line, because hundreds of copies take longer than everything else that a short command does.
 pub(crate) fn spread(root: Command, words: Option<&[OsString]>) -> Command {
-    let globals = globals();
+    let globals = all();
     let shown = globals.iter().fold(root, |root, arg| root.arg(arg.clone()));
     below(shown, &globals, words)
 }
@@ -113,7 +114,8 @@ pub(crate) fn take(root: &ArgMatches) -> Globals {
     }
 }
 
-fn globals() -> Vec<Arg> {
+/// All of them.
+pub(crate) fn all() -> Vec<Arg> {
     let output = value("global.output", "FORMAT", "How to print: table json yaml; lists also wide csv name").short('o');
     vec![
         output.value_parser(["table", "wide", "json", "yaml", "csv", "name"]).hide_possible_values(true),

@@ -6,16 +6,21 @@ pub(crate) mod admin;
 pub(crate) mod fields;
 pub(crate) mod globals;
 pub(crate) mod nearest;
+pub(crate) mod rewrite;
+pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod scheduler;
 #[cfg(test)]
 mod tests;
+pub(crate) mod workflow;
 
 use admin::{AuditCommand, ConfigCommand, DaemonCommand, DbCommand, EventsCommand, SysadminCommand};
-use runs::{CancelArgs, ListRunsArgs, LogsArgs, RunsCommand, WaitArgs};
+use run::RunWorkflow;
+use runs::{AttachArgs, CancelArgs, ListRunsArgs, LogsArgs, RunsCommand, WaitArgs};
 use scheduler::SchedulerCommand;
+use workflow::{SavedCommand, ValidateWorkflow, WorkflowCommand};
 
-/// Controls slothd: schedules, their runs, and the daemon itself
+/// Controls slothd: workflows, schedules, their runs, and the daemon itself
 #[derive(Debug, Parser)]
 #[command(
     name = "slothctl",
@@ -26,11 +31,12 @@ use scheduler::SchedulerCommand;
     max_term_width = 120,
     after_help = "Examples:
   slothctl scheduler add nightly --cron '30 2 * * *' -- /usr/local/bin/backup --all
+  slothctl run backup.sloth --set keep=7
   slothctl scheduler list
   slothctl runs logs -f 9f31c2a7
   slothctl status
 
-More: slothctl COMMAND --help, slothctl help TOPIC (exit-codes, output, daemon, triggers, time, overlap, import)"
+More: slothctl COMMAND --help, slothctl help TOPIC (exit-codes, output, daemon, values, triggers, time, overlap, import)"
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -42,9 +48,29 @@ pub(crate) enum Command {
     /// Schedules: add, change, look at, run, import
     #[command(subcommand, visible_alias = "sched")]
     Scheduler(SchedulerCommand),
-    /// Runs: list, show, output, wait, cancel
-    #[command(subcommand, alias = "run")]
+    /// Run a workflow and follow it; exits with its result
+    Run(Box<RunWorkflow>),
+    /// Runs: list, show, follow, output, cancel, resume, graph
+    #[command(subcommand)]
     Runs(RunsCommand),
+    /// Workflow files: show, validate, graph
+    #[command(subcommand)]
+    Workflow(WorkflowCommand),
+    /// Workflows saved in the daemon
+    #[command(subcommand, alias = "sloth")]
+    Saved(SavedCommand),
+    /// Look for mistakes in workflow files (workflow validate)
+    #[command(
+        visible_alias = "check",
+        after_help = "Examples:\n  slothctl validate site.sloth\n  slothctl check *.sloth --strict"
+    )]
+    Validate(ValidateWorkflow),
+    /// Tasks of the workflow file in the present directory
+    #[command(after_help = "Examples:\n  slothctl list")]
+    List,
+    /// Follow a run (runs attach)
+    #[command(after_help = "Examples:\n  slothctl attach 9f31c2a7")]
+    Attach(AttachArgs),
     /// Output of a run (runs logs)
     #[command(after_help = "Examples:\n  slothctl logs -f 9f31c2a7")]
     Logs(LogsArgs),
@@ -99,7 +125,7 @@ pub(crate) enum Command {
     /// Help on a command or a topic
     #[command(after_help = "Examples:\n  slothctl help scheduler add\n  slothctl help exit-codes")]
     Help {
-        /// A command, or one of: exit-codes output daemon triggers time overlap import
+        /// A command, or one of: exit-codes output daemon values triggers time overlap import
         #[arg(value_name = "COMMAND|TOPIC")]
         words: Vec<String>,
     },
@@ -109,7 +135,7 @@ pub(crate) enum Command {
     /// Candidates for completion scripts
     #[command(name = "__complete", hide = true)]
     Complete {
-        /// schedules, runs or backups
+        /// schedules, runs, workflows or backups
         what: String,
     },
 }

@@ -8,8 +8,6 @@ use crate::failure::Failure;
 const RESERVED: &[&str] = &[
     "agent",
     "artifact",
-    "attach",
-    "check",
     "context",
     "docs",
     "dsl",
@@ -19,7 +17,6 @@ const RESERVED: &[&str] = &[
     "hist",
     "history",
     "hook",
-    "list",
     "login",
     "logout",
     "lsp",
@@ -31,11 +28,8 @@ const RESERVED: &[&str] = &[
     "policy",
     "repl",
     "role",
-    "run",
     "run-module",
-    "saved",
     "secrets",
-    "sloth",
     "ssh",
     "stack",
     "state",
@@ -44,9 +38,7 @@ const RESERVED: &[&str] = &[
     "top",
     "ui",
     "user",
-    "validate",
     "watcher",
-    "workflow",
     "audit export",
     "audit verify",
     "config diff",
@@ -66,20 +58,10 @@ const RESERVED: &[&str] = &[
     "events replay",
     "events stats",
     "runs approve",
-    "runs artifacts",
-    "runs attach",
-    "runs checkpoints",
-    "runs compensate",
-    "runs diff",
-    "runs events",
-    "runs graph",
-    "runs outputs",
-    "runs pause",
-    "runs prune",
     "runs reject",
-    "runs rerun",
-    "runs resume",
-    "runs unpause",
+    "saved diff",
+    "saved history",
+    "saved import",
     "scheduler backfill",
     "scheduler simulate",
     "sysadmin alerting",
@@ -97,6 +79,7 @@ const RESERVED: &[&str] = &[
     "sysadmin services",
     "sysadmin systemd",
     "sysadmin users",
+    "workflow fmt",
     "backup schedule",
 ];
 
@@ -111,7 +94,6 @@ pub(crate) fn reserved(error: &clap::Error, words: &[String]) -> Option<Failure>
     let at = words.iter().position(|other| other == word)?;
     let parent = at.checked_sub(1).and_then(|before| words.get(before)).map(String::as_str);
     let parent = match parent {
-        Some("run") => return Some(run_of_a_workflow()),
         Some("sched") => "scheduler",
         Some(parent) => parent,
         None => "",
@@ -121,12 +103,6 @@ pub(crate) fn reserved(error: &clap::Error, words: &[String]) -> Option<Failure>
     let failure = Failure::not_supported(&format!("\"slothctl {found}\""));
     Some(match *found {
         "daemon start" | "daemon stop" | "daemon restart" => failure.hint(format!("use systemctl {word} slothd")),
-        "run" | "stack" | "workflow" | "saved" | "sloth" => failure.hint("slothctl scheduler runs commands"),
         _ => failure.hint("see slothctl commands"),
     })
-}
-
-fn run_of_a_workflow() -> Failure {
-    Failure::not_supported("running a workflow")
-        .hint("slothctl scheduler add NAME --manual -- CMD, then slothctl scheduler run NAME")
 }

@@ -11,7 +11,8 @@ pub(crate) enum SchedulerCommand {
   slothctl scheduler add nightly --cron '30 2 * * *' --tz Europe/Lisbon -- /usr/local/bin/backup --all
   slothctl scheduler add probe --every 90s --timeout 30s --shell 'curl -fsS localhost/health'
   slothctl scheduler add report --manual --after nightly=success --env LANG=C -- /opt/report
-  slothctl scheduler add fetch --cron @hourly --retries 3 --retry-delay 1m --limits memory=256Mi -- /opt/fetch")]
+  slothctl scheduler add fetch --cron @hourly --retries 3 --retry-delay 1m --limits memory=256Mi -- /opt/fetch
+  slothctl scheduler add backup --cron '0 3 * * *' -f backup.sloth --set keep=14")]
     Add(Box<AddArgs>),
     /// List schedules
     #[command(
@@ -109,7 +110,7 @@ pub(crate) struct AddArgs {
     #[arg(long, help_heading = "If it exists")]
     pub(crate) if_changed: bool,
     /// Program and arguments, without a shell
-    #[arg(last = true, value_name = "CMD", conflicts_with = "shell", help_heading = "What it runs")]
+    #[arg(last = true, value_name = "CMD", conflicts_with_all = ["shell", "file", "saved"], help_heading = "What it runs")]
     pub(crate) command: Vec<String>,
 }
 
@@ -125,7 +126,7 @@ pub(crate) struct EditArgs {
     #[arg(long, value_name = "FIELD", value_delimiter = ',', help_heading = "Options of the schedule")]
     pub(crate) clear: Vec<String>,
     /// Program and arguments, without a shell
-    #[arg(last = true, value_name = "CMD", conflicts_with = "shell", help_heading = "What it runs")]
+    #[arg(last = true, value_name = "CMD", conflicts_with_all = ["shell", "file", "saved"], help_heading = "What it runs")]
     pub(crate) command: Vec<String>,
 }
 

@@ -22,14 +22,14 @@ fn parse(words: &[&str]) -> SchedulerCommand {
 /// The body of `scheduler add n …`, without the name.
 fn add(words: &[&str]) -> Value {
     let SchedulerCommand::Add(args) = parse(&[&["add", "n"], words].concat()) else { panic!("not add") };
-    let mut body = added(&args).unwrap_or_else(|failure| panic!("{failure:?}")).2;
+    let mut body = added(&args, &|_| None).unwrap_or_else(|failure| panic!("{failure:?}")).2;
     body.as_object_mut().expect("an object").shift_remove("name");
     body
 }
 
 fn edit(words: &[&str]) -> Result<Value, String> {
     let SchedulerCommand::Edit(args) = parse(&[&["edit", "n"], words].concat()) else { panic!("not edit") };
-    edited(&args).map_err(|failure| failure.message.clone())
+    edited(&args, &|_| None).map_err(|failure| failure.message.clone())
 }
 
 /// Words, and the JSON that they become.
@@ -127,10 +127,41 @@ fn edit_is_a_merge_patch() {
         edit(&["--clear", "timeout,tags", "--clear", "kill-grace"]),
         Ok(json!({"timeout": null, "tags": null, "kill_grace": null}))
     );
-    assert_eq!(edit(&["--shell", "x"]), Ok(json!({"shell": "x", "command": null})));
-    assert_eq!(edit(&["--", "x"]), Ok(json!({"command": ["x"], "shell": null})));
+    assert_eq!(edit(&["--shell", "x"]), Ok(json!({"shell": "x", "command": null, "workflow": null})));
+    assert_eq!(edit(&["--", "x"]), Ok(json!({"command": ["x"], "shell": null, "workflow": null})));
     assert!(edit(&[]).is_err());
     assert!(edit(&["--timeout", "1h", "--clear", "timeout"]).is_err());
+}
+
+#[test]
+fn a_workflow_as_action_is_read_when_it_is_added() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("x.sloth").display().to_string();
+    std::fs::write(&file, "task('a')").expect("a file");
+    let body = add(&[
+        "--cron",
+        "@daily",
+        "-f",
+        &file,
+        "--stack",
+        "lab",
+        "--workflow",
+        "w",
+        "--set",
+        "a.b=1",
+        "--param",
+        "p=q",
+    ]);
+    let bundle = json!({"main": file, "files": {file.as_str(): "task('a')"}});
+    let action =
+        json!({"bundle": bundle, "stack": "lab", "workflow": "w", "values": {"a": {"b": 1}}, "params": {"p": "q"}});
+    assert_eq!(body, json!({"trigger": "@daily", "workflow": action}));
+    assert_eq!(add(&["--manual", "--saved", "x"]), json!({"trigger": "manual", "workflow": {"saved": "x"}}));
+    assert_eq!(edit(&["--saved", "y"]), Ok(json!({"workflow": {"saved": "y"}, "command": null, "shell": null})));
+    for words in [&["--saved", "x", "--", "true"][..], &["-f", "x", "--saved", "y"], &["-f", "x", "--shell", "y"]] {
+        let all = [&["slothctl", "scheduler", "add", "n"], words].concat();
+        assert!(tree().try_get_matches_from(all).is_err(), "{words:?}");
+    }
 }
 
 #[test]
@@ -141,7 +172,7 @@ fn what_cannot_be_written_is_refused_before_the_daemon_is_asked() {
     }
     for words in [["--env", "A"], ["--after", "a"], ["--limits", "=1"], ["--file", "x"], ["--stack", "s"]] {
         let SchedulerCommand::Add(args) = parse(&[&["add", "n"], &words[..]].concat()) else { panic!("not add") };
-        assert!(added(&args).is_err(), "{words:?}");
+        assert!(added(&args, &|_| None).is_err(), "{words:?}");
     }
 }
 

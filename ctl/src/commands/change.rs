@@ -5,21 +5,26 @@ use sloth_api::client::{Method, Target};
 use sloth_api::{DisableRequest, PauseAllRequest, ScheduleChange};
 
 use super::{Done, each};
-use crate::args::fields::Spec;
+use crate::args::fields::{Spec, WorkflowAction};
 use crate::args::scheduler::{AddArgs, DisableArgs, EditArgs, EnableArgs};
 use crate::failure::Failure;
+use crate::input::source::{Env, of_file};
+use crate::input::values::{self, Given};
 use crate::session::{Session, typed};
 use crate::views;
 
-pub(crate) async fn add(session: &Session, args: &AddArgs) -> Done {
-    let (method, target, body) = added(args)?;
+pub(crate) async fn add(session: &Session, args: &AddArgs, env: Env<'_>) -> Done {
+    let (method, target, body) = added(args, env)?;
     let answer = session.with_body(method, &target, &body).await?;
     show(session, &answer)
 }
 
 /// The request of `add`.
-pub(crate) fn added(args: &AddArgs) -> Result<(Method, Target, Value), Failure> {
-    let spec = args.fields.spec(&args.trigger, &args.command, false)?;
+pub(crate) fn added(args: &AddArgs, env: Env<'_>) -> Result<(Method, Target, Value), Failure> {
+    let mut spec = args.fields.spec(&args.trigger, &args.command, false)?;
+    if let Some(action) = args.fields.workflow()? {
+        spec.insert("workflow".to_owned(), workflow_action(&action, env)?);
+    }
     if args.replace || args.if_changed {
         let target = schedule(&args.name).with_flag("if_changed", args.if_changed);
         return Ok((Method::PUT, target, spec.into()));
@@ -30,18 +35,22 @@ pub(crate) fn added(args: &AddArgs) -> Result<(Method, Target, Value), Failure> 
     Ok((Method::POST, Target::new("/schedules"), body.into()))
 }
 
-pub(crate) async fn edit(session: &Session, args: &EditArgs) -> Done {
-    let answer = session.with_body(Method::PATCH, &schedule(&args.name), &edited(args)?).await?;
+pub(crate) async fn edit(session: &Session, args: &EditArgs, env: Env<'_>) -> Done {
+    let answer = session.with_body(Method::PATCH, &schedule(&args.name), &edited(args, env)?).await?;
     show(session, &answer)
 }
 
 /// The merge patch of `edit`.
-pub(crate) fn edited(args: &EditArgs) -> Result<Value, Failure> {
+pub(crate) fn edited(args: &EditArgs, env: Env<'_>) -> Result<Value, Failure> {
     let mut patch = args.fields.spec(&args.trigger, &args.command, true)?;
-    // The two forms of an action exclude each other: naming one takes the other away.
-    for (given, other) in [("command", "shell"), ("shell", "command")] {
-        if patch.get(given).is_some_and(|value| !value.is_null()) && !patch.contains_key(other) {
-            patch.insert(other.to_owned(), Value::Null);
+    if let Some(action) = args.fields.workflow()? {
+        patch.insert("workflow".to_owned(), workflow_action(&action, env)?);
+    }
+    // The forms of an action exclude each other: naming one takes the others away.
+    const ACTIONS: [&str; 3] = ["command", "shell", "workflow"];
+    if let Some(given) = ACTIONS.iter().find(|name| patch.get(**name).is_some_and(|value| !value.is_null())) {
+        for other in ACTIONS.iter().filter(|other| *other != given) {
+            patch.entry((*other).to_owned()).or_insert(Value::Null);
         }
     }
     for field in &args.clear {
@@ -55,6 +64,29 @@ pub(crate) fn edited(args: &EditArgs) -> Result<Value, Failure> {
         return Err(Failure::usage("nothing to change").hint("name a field, such as --timeout 2h, or --clear FIELD"));
     }
     Ok(patch.into())
+}
+
+/// The program is read now: the schedule runs what was looked at, not what the file becomes later.
+fn workflow_action(action: &WorkflowAction<'_>, env: Env<'_>) -> Result<Value, Failure> {
+    let mut out = match (action.saved, action.file) {
+        (Some(name), _) => json!({ "saved": name }),
+        (None, file) => json!({ "bundle": of_file(file.unwrap_or_default(), env)? }),
+    };
+    for (key, text) in [("stack", action.stack), ("workflow", action.workflow)] {
+        if let Some(text) = text {
+            out[key] = text.into();
+        }
+    }
+    let given = Given { files: action.values, set: action.set, ..Given::default() };
+    // Of the environment of today nothing goes into the runs of next year.
+    let values = values::merged(&given, std::iter::empty())?;
+    let params = values::params(action.params)?;
+    for (key, map) in [("values", values), ("params", params)] {
+        if !map.is_empty() {
+            out[key] = map.into();
+        }
+    }
+    Ok(out)
 }
 
 pub(crate) async fn delete(session: &Session, names: &[String]) -> Done {

@@ -19,6 +19,7 @@ pub(crate) async fn candidates(session: &Session, what: &str) -> Done {
     let (path, key) = match what {
         "schedules" => ("/schedules", "name"),
         "runs" => ("/runs", "id"),
+        "workflows" => ("/workflows", "name"),
         "backups" => ("/backup", "id"),
         _ => return Ok(0),
     };

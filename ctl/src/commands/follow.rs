@@ -43,8 +43,7 @@ impl<'s> LogPrinter<'s> {
             self.session.say(format!("slothd: {}", chunk.text.trim_end()));
             return Ok(());
         }
-        let decoded = chunk.bytes.as_ref().and_then(|bytes| STANDARD.decode(bytes).ok());
-        let bytes = decoded.unwrap_or_else(|| chunk.text.clone().into_bytes());
+        let bytes = exact_bytes(chunk);
         if self.exact && !self.timestamps {
             return print_bytes(&bytes);
         }
@@ -84,6 +83,12 @@ impl<'s> LogPrinter<'s> {
         }
         all
     }
+}
+
+/// The bytes of a chunk.
+pub(crate) fn exact_bytes(chunk: &LogChunk) -> Vec<u8> {
+    let decoded = chunk.bytes.as_ref().and_then(|bytes| STANDARD.decode(bytes).ok());
+    decoded.unwrap_or_else(|| chunk.text.clone().into_bytes())
 }
 
 /// Prints output from `offset` on until the run ends, and gives the run.
@@ -142,7 +147,12 @@ fn is_terminal(run: &Value) -> bool {
 
 /// Exit code of a run that has ended.
 pub(crate) fn exit_code(run: &RunView) -> u8 {
-    match (run.status.as_str(), run.reason.as_deref()) {
+    exit_code_of(&run.status, run.reason.as_deref())
+}
+
+/// Exit code of a status and its reason.
+pub(crate) fn exit_code_of(status: &str, reason: Option<&str>) -> u8 {
+    match (status, reason) {
         ("completed", _) => ExitCode::Success as u8,
         ("cancelled", _) | ("failed", Some("timeout")) => ExitCode::TimedOut as u8,
         ("failed", Some("definition" | "unresolved" | "validation")) => ExitCode::Usage as u8,

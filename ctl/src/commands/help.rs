@@ -16,6 +16,7 @@ const TOPICS: &[(&str, &str)] = &[
     ("exit-codes", include_str!("../topics/exit-codes.txt")),
     ("output", include_str!("../topics/output.txt")),
     ("daemon", include_str!("../topics/daemon.txt")),
+    ("values", include_str!("../topics/values.txt")),
     ("triggers", include_str!("../topics/triggers.txt")),
     ("time", include_str!("../topics/time.txt")),
     ("overlap", include_str!("../topics/overlap.txt")),

@@ -8,6 +8,7 @@ use crate::args::admin::{AuditCommand, ConfigCommand, DaemonCommand, DbCommand, 
 use crate::args::globals::Globals;
 use crate::args::runs::RunsCommand;
 use crate::args::scheduler::SchedulerCommand;
+use crate::args::workflow::WorkflowCommand;
 use crate::args::{Command, admin::BackupCommand};
 use crate::failure::Failure;
 use crate::output::details::Details;
@@ -24,10 +25,15 @@ mod events;
 mod follow;
 pub(crate) mod help;
 mod import;
+mod logs;
 pub(crate) mod look;
+mod run;
+mod run_parts;
 mod runs;
-mod sources;
+mod saved;
+pub(crate) mod sources;
 mod systemd;
+mod workflow;
 
 /// Result of a command: its exit code, or why it failed.
 pub(crate) type Done = Result<u8, Failure>;
@@ -37,22 +43,30 @@ pub(crate) async fn dispatch(command: Command, globals: Globals, env: &dyn Fn(&s
         Command::Help { words } => return help::help(&words),
         Command::Man(args) => return help::man(&args.out),
         Command::Completion { shell } => return help::completion(shell),
+        Command::Run(args) | Command::Workflow(WorkflowCommand::Run(args)) => {
+            return Box::pin(run::run(globals, *args, env)).await;
+        }
         command => command,
     };
     let session = Session::new(globals, env)?;
     let session = &session;
     match command {
-        Command::Scheduler(command) => scheduler(session, command).await,
-        Command::Runs(command) => match command {
-            RunsCommand::List(args) => runs::list(session, args).await,
-            RunsCommand::Show(args) => runs::show(session, &args.run).await,
-            RunsCommand::Logs(args) => runs::logs(session, args).await,
-            RunsCommand::Wait(args) => runs::wait(session, args).await,
-            RunsCommand::Cancel(args) => runs::cancel(session, args).await,
-            RunsCommand::Delete(args) => runs::delete(session, &args.runs).await,
+        Command::Scheduler(command) => scheduler(session, command, env).await,
+        Command::Runs(command) => on_runs(session, command, env).await,
+        Command::Workflow(command) => match command {
+            WorkflowCommand::List(args) => workflow::list(session, args).await,
+            WorkflowCommand::Show(args) | WorkflowCommand::Graph(args) => workflow::show(session, args, env).await,
+            WorkflowCommand::Validate(args) => workflow::validate(session, args, env),
+            WorkflowCommand::Add(args) => saved::add(session, args, env).await,
+            WorkflowCommand::Remove(args) => saved::remove(session, &args.names).await,
+            WorkflowCommand::Run(_) => Ok(0),
         },
+        Command::Saved(command) => saved::run(session, command, env).await,
+        Command::Validate(args) => workflow::validate(session, args, env),
+        Command::List => workflow::tasks_here(session, env),
+        Command::Attach(args) => run::follow::attach(session, &args.run, run::Look::new(session, &args.look)).await,
         Command::Ps(args) => runs::list(session, args).await,
-        Command::Logs(args) => runs::logs(session, args).await,
+        Command::Logs(args) => logs::logs(session, args).await,
         Command::Wait(args) => runs::wait(session, args).await,
         Command::Cancel(args) => runs::cancel(session, args).await,
         Command::Events(command) => match command {
@@ -88,14 +102,38 @@ pub(crate) async fn dispatch(command: Command, globals: Globals, env: &dyn Fn(&s
         Command::Version => daemon::version(session).await,
         Command::Commands => help::commands(session),
         Command::Complete { what } => complete::candidates(session, &what).await,
-        Command::Help { .. } | Command::Man(_) | Command::Completion { .. } => Ok(0),
+        Command::Help { .. } | Command::Man(_) | Command::Completion { .. } | Command::Run(_) => Ok(0),
     }
 }
 
-async fn scheduler(session: &Session, command: SchedulerCommand) -> Done {
+async fn on_runs(session: &Session, command: RunsCommand, env: &dyn Fn(&str) -> Option<OsString>) -> Done {
     match command {
-        SchedulerCommand::Add(args) => change::add(session, &args).await,
-        SchedulerCommand::Edit(args) => change::edit(session, &args).await,
+        RunsCommand::List(args) => runs::list(session, args).await,
+        RunsCommand::Show(args) => runs::show(session, args).await,
+        RunsCommand::Logs(args) => logs::logs(session, args).await,
+        RunsCommand::Wait(args) => runs::wait(session, args).await,
+        RunsCommand::Attach(args) => run::follow::attach(session, &args.run, run::Look::new(session, &args.look)).await,
+        RunsCommand::Cancel(args) => runs::cancel(session, args).await,
+        RunsCommand::Pause(args) => run_parts::poke_each(session, &args.runs, "pause").await,
+        RunsCommand::Unpause(args) => run_parts::poke_each(session, &args.runs, "unpause").await,
+        RunsCommand::Resume(args) => run_parts::resume(session, args).await,
+        RunsCommand::Rerun(args) => run_parts::rerun(session, args).await,
+        RunsCommand::Compensate(args) => run_parts::compensate(session, &args.run).await,
+        RunsCommand::Graph(args) => run_parts::graph(session, args, env).await,
+        RunsCommand::Events(args) => run_parts::events(session, &args.run).await,
+        RunsCommand::Outputs(args) => run_parts::outputs(session, &args.run).await,
+        RunsCommand::Checkpoints(args) => run_parts::checkpoints(session, &args.run).await,
+        RunsCommand::Artifacts(args) => run_parts::artifacts(session, &args.run).await,
+        RunsCommand::Diff(args) => run_parts::diff(session, args).await,
+        RunsCommand::Prune(args) => run_parts::prune(session, args).await,
+        RunsCommand::Delete(args) => runs::delete(session, &args.runs).await,
+    }
+}
+
+async fn scheduler(session: &Session, command: SchedulerCommand, env: &dyn Fn(&str) -> Option<OsString>) -> Done {
+    match command {
+        SchedulerCommand::Add(args) => change::add(session, &args, env).await,
+        SchedulerCommand::Edit(args) => change::edit(session, &args, env).await,
         SchedulerCommand::Delete(args) => change::delete(session, &args.names).await,
         SchedulerCommand::Enable(args) => change::enable(session, &args).await,
         SchedulerCommand::Disable(args) => change::disable(session, args).await,

@@ -3,14 +3,14 @@
 use std::io::Read;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sloth_api::client::{Call, ClientError, Method, Target};
-use sloth_api::{CancelRequest, LogPage, RunView, TriggerRequest};
+use sloth_api::{RunView, TriggerRequest};
 
 use super::change::schedule;
 use super::follow::{LogPrinter, exit_code, follow, unless_interrupted, wait as wait_for};
 use super::{Done, each};
-use crate::args::runs::{CancelArgs, ListRunsArgs, LogsArgs, WaitArgs};
+use crate::args::runs::{CancelArgs, ListRunsArgs, ShowRunArgs, WaitArgs};
 use crate::args::scheduler::RunArgs;
 use crate::failure::Failure;
 use crate::output::time::parse_duration;
@@ -21,6 +21,9 @@ pub(crate) async fn list(session: &Session, args: ListRunsArgs) -> Done {
     let status = (!args.status.is_empty()).then(|| args.status.join(","));
     let target = Target::new("/runs")
         .with_some("schedule", args.schedule)
+        .with_some("stack", args.stack)
+        .with_some("workflow", args.workflow)
+        .with_some("label", args.label)
         .with_some("status", status)
         .with_some("owner", args.user)
         .with_some("trigger", args.trigger)
@@ -28,59 +31,47 @@ pub(crate) async fn list(session: &Session, args: ListRunsArgs) -> Done {
         .with_some("until", args.until);
     let rows = session.all_rows(&target, None).await?;
     let runs: Vec<RunView> = typed_rows(&rows)?;
-    session.screen.list(views::runs::list(&runs, &session.screen.clock), rows)?;
+    session.screen.list(views::runs::list(&runs, &rows, &session.screen.clock), rows)?;
     Ok(0)
 }
 
-pub(crate) async fn show(session: &Session, run: &str) -> Done {
-    let answer = session.get(&self::run(run)).await?;
+pub(crate) async fn show(session: &Session, args: ShowRunArgs) -> Done {
+    let target = run(&args.run);
+    let mut answer = session.get(&target).await?;
     let view: RunView = typed(&answer)?;
-    session.screen.document(&answer, |out| views::runs::show(&view, &session.screen.clock, out))?;
-    Ok(0)
-}
-
-pub(crate) async fn logs(session: &Session, args: LogsArgs) -> Done {
-    let remark = format!("the run goes on; see it with slothctl logs -f {}", args.run);
-    let remark = if args.follow { remark.as_str() } else { "" };
-    let printed = async {
-        let mut printer = LogPrinter::new(session, args.raw, args.timestamps);
-        let mut offset = 0;
-        if !args.follow || args.tail.is_some() {
-            offset = past_output(session, &args, &mut printer).await?;
+    let is_workflow = view.kind == "workflow";
+    for (wanted, part) in [(args.tasks, "tasks"), (args.values, "values"), (args.bundle, "bundle")] {
+        if wanted && is_workflow {
+            let found = session.get(&target.clone().then(&format!("/{part}"))).await?;
+            answer[part] = items(found);
         }
-        if args.follow {
-            follow(session, &args.run, args.stream.as_deref(), offset, &mut printer).await?;
-        }
-        printer.finish()
-    };
-    unless_interrupted(session, remark, printed).await?;
-    Ok(0)
-}
-
-/// Prints what there is and gives the offset of what comes.
-async fn past_output(session: &Session, args: &LogsArgs, printer: &mut LogPrinter<'_>) -> Result<u64, Failure> {
-    let mut tail = args.tail;
-    let mut offset = 0;
-    loop {
-        let target = run(&args.run)
-            .then("/logs")
-            .with_some("stream", args.stream.as_ref())
-            .with_some("tail", tail)
-            .with_some("offset", tail.is_none().then_some(offset));
-        let answer = session.get(&target).await?;
-        let page: LogPage = typed(&answer)?;
-        for (chunk, raw) in page.chunks.iter().zip(answer["chunks"].as_array().into_iter().flatten()) {
-            printer.chunk(chunk, raw)?;
-        }
-        let said = page.chunks.iter().any(|chunk| chunk.stream == "note");
-        if page.dropped_bytes > 0 && offset == 0 && !said {
-            session.say(format!("{} bytes in the middle were not kept (output_limit)", page.dropped_bytes));
-        }
-        if page.next_offset <= offset || tail.take().is_some() {
-            return Ok(page.next_offset);
-        }
-        offset = page.next_offset;
     }
+    session.screen.document(&answer, |out| {
+        views::runs::show(&view, &answer, &session.screen.clock, out);
+        if is_workflow {
+            views::runs::parts(&answer, args.tasks, out);
+        }
+    })?;
+    Ok(0)
+}
+
+/// The rows of a list that may come as a page.
+pub(crate) fn items(mut answer: Value) -> Value {
+    if answer["items"].is_array() { answer["items"].take() } else { answer }
+}
+
+/// `runs attach` of a command: its output until the end.
+pub(crate) async fn attach_command(session: &Session, run: &str) -> Done {
+    let remark = format!("the run goes on; see it with slothctl logs -f {run}");
+    let mut printer = LogPrinter::new(session, false, false);
+    let ended = unless_interrupted(session, &remark, follow(session, run, None, 0, &mut printer)).await?;
+    let view: RunView = typed(&ended)?;
+    if session.screen.is_data() {
+        session.screen.stream(&ended, String::new)?;
+    } else {
+        session.say(views::runs::ended(&view));
+    }
+    Ok(exit_code(&view))
 }
 
 pub(crate) async fn wait(session: &Session, args: WaitArgs) -> Done {
@@ -100,7 +91,13 @@ pub(crate) async fn wait(session: &Session, args: WaitArgs) -> Done {
 }
 
 pub(crate) async fn cancel(session: &Session, args: CancelArgs) -> Done {
-    let body = CancelRequest { reason: args.reason, force: args.force };
+    let mut body = json!({ "reason": args.reason, "force": args.force });
+    if let Some(task) = &args.task {
+        body["task"] = task.as_str().into();
+    }
+    if args.no_compensate {
+        body["no_compensate"] = true.into();
+    }
     let act = async |name: &str| session.post(&run(name).then("/cancel"), &body).await;
     each(session, &args.runs, act, |name, answer, out| {
         let id = answer["run_id"].as_str().unwrap_or(name);
@@ -167,12 +164,12 @@ async fn ask_for_run(session: &Session, name: &str) -> Result<Value, Failure> {
     }
 }
 
-fn random_key() -> Result<String, Failure> {
+pub(crate) fn random_key() -> Result<String, Failure> {
     let mut bytes = [0; 16];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn run(id: &str) -> Target {
+pub(crate) fn run(id: &str) -> Target {
     Target::new("/runs").name(id)
 }

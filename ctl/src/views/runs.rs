@@ -1,19 +1,24 @@
 //! Runs.
 
+use serde_json::Value;
 use sloth_api::RunView;
 
 use crate::output::details::Details;
 use crate::output::table::{Cell, Style, Table};
 use crate::output::time::{Clock, duration, size};
 
-pub(crate) fn list(runs: &[RunView], clock: &Clock) -> Table {
+/// `raw`: the same runs as they came.
+pub(crate) fn list(runs: &[RunView], raw: &[Value], clock: &Clock) -> Table {
     let mut table = Table::new(&[
         "!RUN",
         "SCHEDULE",
+        "STACK",
+        "WORKFLOW",
         "STATUS",
         "REASON",
         "STARTED",
         ">DURATION",
+        ">TASKS",
         "TRIGGER",
         "USER",
         "*OWNER",
@@ -29,14 +34,18 @@ pub(crate) fn list(runs: &[RunView], clock: &Clock) -> Table {
         "*PID",
     ]);
     let time = |at: &Option<String>| at.as_ref().map_or_else(Cell::none, |at| Cell::pair(clock.absolute(at), at));
-    for run in runs {
+    for (run, raw) in runs.iter().zip(raw) {
+        let named = |key: &str| Cell::some(raw[key].as_str().filter(|name| !name.is_empty()));
         let cells = vec![
             Cell::new(&run.id),
-            Cell::new(&run.schedule),
+            Cell::some(Some(&run.schedule).filter(|name| !name.is_empty())),
+            named("stack"),
+            named("workflow"),
             Cell::new(&run.status).styled(Style::of(&run.status)),
             Cell::some(reason(run)),
             time(&run.started_at),
             run.duration_ms.map_or_else(Cell::none, |ms| Cell::pair(duration(ms), ms.to_string())),
+            Cell::some(tasks_of(raw)),
             Cell::new(&run.trigger),
             Cell::new(&run.user),
             Cell::new(&run.owner),
@@ -64,12 +73,32 @@ fn reason(run: &RunView) -> Option<String> {
     }
 }
 
-pub(crate) fn show(run: &RunView, clock: &Clock, out: &mut Details) {
+/// `4/5`: ended tasks of a workflow, and all that are known.
+fn tasks_of(raw: &Value) -> Option<String> {
+    let counts = &raw["counts"];
+    let total = counts["total"].as_u64()?;
+    let words = ["completed", "unchanged", "failed", "skipped", "cancelled"];
+    let ended: u64 = words.iter().filter_map(|word| counts[*word].as_u64()).sum();
+    Some(format!("{}/{total}", ended.min(total)))
+}
+
+/// `raw`: the same run as it came.
+pub(crate) fn show(run: &RunView, raw: &Value, clock: &Clock, out: &mut Details) {
+    let named = |key: &str| raw[key].as_str().filter(|name| !name.is_empty() && *name != "none").map(str::to_owned);
     out.field("run", &run.id);
-    out.field("schedule", format!("{} (revision {})", run.schedule, run.revision));
+    if !run.schedule.is_empty() {
+        out.field("schedule", format!("{} (revision {})", run.schedule, run.revision));
+    }
+    out.some("stack", named("stack"));
+    out.some("workflow", named("workflow"));
+    out.some("mode", named("mode").filter(|mode| mode != "normal"));
     out.styled("status", &run.status, Style::of(&run.status));
     out.some("reason", reason(run));
     out.some("message", run.message.as_ref());
+    out.some("compensation", named("compensation"));
+    out.some("handled", (raw["handled"] == true).then_some("yes"));
+    out.some("tasks", tasks_of(raw));
+    out.some("program", named("bundle_sha256").or_else(|| named("bundle_sha")).or_else(|| named("sha256")));
     out.field("asked by", format!("{} ({})", run.asked_by, run.trigger));
     out.field("user", &run.user);
     out.field("owner", &run.owner);
@@ -86,6 +115,8 @@ pub(crate) fn show(run: &RunView, clock: &Clock, out: &mut Details) {
     out.some("memory peak", run.memory_peak_bytes.map(size));
     out.some("read", run.io_read_bytes.map(size));
     out.some("written", run.io_write_bytes.map(size));
+    out.some("received", run.ip_ingress_bytes.map(size));
+    out.some("sent", run.ip_egress_bytes.map(size));
     out.field("output", size(run.output_bytes));
     out.field("host", &run.host);
     out.some("pid", run.pid.map(|pid| pid.to_string()));
@@ -97,6 +128,25 @@ pub(crate) fn show(run: &RunView, clock: &Clock, out: &mut Details) {
     if !run.stderr_tail.is_empty() {
         out.title("End of standard error");
         out.block(&run.stderr_tail);
+    }
+}
+
+/// What `--tasks`, `--values` and `--bundle` add.
+pub(crate) fn parts(raw: &Value, with_tasks: bool, out: &mut Details) {
+    if with_tasks && let Some(tasks) = raw["tasks"].as_array() {
+        out.title("Tasks");
+        let all: Vec<&Value> = tasks.iter().collect();
+        out.table(super::run::summary::table(&all, false));
+    }
+    if let Some(values) = raw["values"].as_object() {
+        out.title("Values");
+        out.block(&serde_json::to_string_pretty(values).unwrap_or_default());
+    }
+    if let Some(files) = raw["bundle"]["files"].as_object() {
+        for (name, text) in files {
+            out.title(name);
+            out.block(text.as_str().unwrap_or_default());
+        }
     }
 }
 
@@ -124,5 +174,6 @@ fn attempts(run: &RunView, clock: &Clock) -> Table {
 pub(crate) fn ended(run: &RunView) -> String {
     let took = run.duration_ms.map(|ms| format!(" after {}", duration(ms))).unwrap_or_default();
     let why = reason(run).map(|reason| format!(": {reason}")).unwrap_or_default();
-    format!("run {} of {} {}{took}{why}", run.id, run.schedule, run.status)
+    let of = if run.schedule.is_empty() { String::new() } else { format!(" of {}", run.schedule) };
+    format!("run {}{of} {}{took}{why}", run.id, run.status)
 }

@@ -134,8 +134,8 @@ fn runs() {
     };
     failed["tasks"] = json!([{"name": "command", "status": "failed", "attempts": [attempt(1), attempt(2)]}]);
     let run: RunView = typed(&failed).expect("a run");
-    insta::assert_snapshot!("run", details(|out| views::runs::show(&run, &clock(), out)));
-    let list = views::runs::list(&[run], &clock()).select(None, false).expect("columns");
+    insta::assert_snapshot!("run", details(|out| views::runs::show(&run, &failed, &clock(), out)));
+    let list = views::runs::list(&[run], &[failed], &clock()).select(None, false).expect("columns");
     insta::assert_snapshot!("runs", list.render(true, false, None));
 }
 

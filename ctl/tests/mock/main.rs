@@ -9,6 +9,7 @@ mod runs;
 mod schedules;
 #[path = "../support/mod.rs"]
 mod support;
+mod workflows;
 
 /// A run of the canned answers.
 const RUN: &str = "0192f0c1-0000-7000-8000-0000000000aa";

@@ -48,7 +48,7 @@ fn wrong_words_are_exit_code_2_also_as_json() {
     assert_eq!(said["error"]["code"], "invalid_argument");
     assert!(said["error"]["message"].as_str().expect("text").contains("'list'"), "{said}");
     for words in
-        [["stack", "list"], ["scheduler", "simulate"], ["runs", "attach"], ["run", "site.sloth"], ["daemon", "start"]]
+        [["stack", "list"], ["scheduler", "simulate"], ["runs", "approve"], ["run", "reject"], ["daemon", "start"]]
     {
         let later = slothctl().args(words).args(["-o", "json"]).output().expect("slothctl starts");
         assert_eq!(code(&later), 1, "{words:?}");

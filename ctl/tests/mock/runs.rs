@@ -72,6 +72,7 @@ fn output_is_exact_in_a_pipe_and_one_object_a_line_as_json() {
     let rest = json!({"chunks": [], "next_offset": 9, "dropped_bytes": 0, "complete": true});
     mock.on(&format!("GET /runs/{RUN}/logs?offset=0"), 200, first);
     mock.on(&format!("GET /runs/{RUN}/logs?offset=9"), 200, rest);
+    mock.on(&format!("GET /runs/{RUN}"), 200, run(RUN, "completed", None, Some(0)));
     assert_eq!(mock.run(&["logs", RUN]).stdout, b"a\x1b[2Jb\n\xff\xfe\x00\x1b[1");
     let json = text(&mock.run(&["runs", "logs", RUN, "-o", "json"]).stdout);
     assert_eq!(json.lines().count(), 2);

@@ -31,7 +31,8 @@ pub fn run(id: &str, status: &str, reason: Option<&str>, exit_code: Option<i32>)
         "status": status, "reason": reason, "message": null, "queued_at": "2026-03-08T02:30:00.000Z",
         "started_at": "2026-03-08T02:30:00.002Z", "ended_at": "2026-03-08T02:30:04.000Z", "duration_ms": 3998,
         "attempts": 1, "retry_at": null, "exit_code": exit_code, "signal": null, "cpu_ms": 12.5,
-        "memory_peak_bytes": 1048576, "io_read_bytes": null, "io_write_bytes": null, "output_bytes": 5,
+        "memory_peak_bytes": 1048576, "io_read_bytes": null, "io_write_bytes": null, "ip_ingress_bytes": 1500, "ip_egress_bytes": 0,
+        "output_bytes": 5,
         "stderr_tail": "", "host": "lab", "pid": 4711
     })
 }

@@ -133,6 +133,10 @@ pub struct Usage {
     pub io_read_bytes: Option<u64>,
     /// Bytes written to storage.
     pub io_write_bytes: Option<u64>,
+    /// Bytes of IP packets received, headers included.
+    pub ip_ingress_bytes: Option<u64>,
+    /// Bytes of IP packets sent, headers included.
+    pub ip_egress_bytes: Option<u64>,
 }
 
 /// A process that cannot be mistaken for another one with the same number.

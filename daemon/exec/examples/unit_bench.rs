@@ -1,4 +1,4 @@
-//! Measures runs of `/bin/true` as units, from order to recorded end, beside `systemd-run --wait` in turn. Needs systemd; run as root:
+//! Measures runs of `/bin/true` as units, from order to reported end, beside `systemd-run --wait` in turn. Needs systemd; run as root:
 //! `unit_bench SLOTH_EXEC [COUNT]`.
 
 use std::collections::BTreeMap;
@@ -34,10 +34,14 @@ async fn main() -> Result<()> {
     theirs.sort_unstable();
     let (ours, theirs) = (ours[count / 2], theirs[count / 2]);
     let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
-    println!("median of {count}: ours {ours:?}, systemd-run --wait {theirs:?}, ratio {ratio:.2}");
+    println!(
+        "{count} in turn, median us: ours {} systemd-run {} ratio {ratio:.2}",
+        ours.as_micros(),
+        theirs.as_micros()
+    );
     let begin = Instant::now();
     many(&executor, &mut reports, count).await?;
-    println!("in bulk: {:.0} a second", count as f64 / begin.elapsed().as_secs_f64());
+    println!("in bulk: {:.0} /s", count as f64 / begin.elapsed().as_secs_f64());
     Ok(())
 }
 

@@ -11,6 +11,7 @@ pub mod attempt;
 mod cgroup;
 mod client;
 mod clock;
+pub mod command;
 mod framing;
 mod inspect;
 mod limits;

@@ -43,6 +43,8 @@ pub struct Capabilities {
     pub sandbox: bool,
     /// Whether output can be copied to the journal.
     pub journal: bool,
+    /// Whether bytes of IP packets can be counted: by programs in the kernel on a group of version 2, which take rights to load.
+    pub ip_accounting: bool,
     /// Who enforces it.
     pub executor: ExecutorKind,
 }
@@ -129,6 +131,7 @@ pub(crate) fn from_controllers(own_cgroup: bool, has: impl Fn(&str) -> bool) -> 
         own_cgroup,
         sandbox: false,
         journal: false,
+        ip_accounting: false,
         executor: ExecutorKind::Process,
     }
 }

@@ -15,6 +15,8 @@ pub struct Stat {
     pub state: u8,
     /// Parent.
     pub parent: i32,
+    /// Process group.
+    pub group: i32,
     /// Session.
     pub session: i32,
     /// Start in clock ticks since boot.
@@ -86,6 +88,7 @@ fn parse(pid: i32, text: &[u8]) -> Option<Stat> {
         pid,
         state: *fields.first()?.as_bytes().first()?,
         parent: fields.get(1)?.parse().ok()?,
+        group: fields.get(2)?.parse().ok()?,
         session: fields.get(3)?.parse().ok()?,
         start_ticks: fields.get(19)?.parse().ok()?,
     })
@@ -99,7 +102,7 @@ mod tests {
     fn a_name_may_hold_parentheses_and_spaces() {
         let line = b"7 (a) R 1) S 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 999 21";
         let stat = parse(7, line).unwrap();
-        assert_eq!((stat.state, stat.parent, stat.session, stat.start_ticks), (b'S', 3, 5, 999));
+        assert_eq!((stat.state, stat.parent, stat.group, stat.session, stat.start_ticks), (b'S', 3, 4, 5, 999));
     }
 
     #[test]

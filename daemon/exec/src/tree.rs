@@ -18,7 +18,7 @@ const STOP_ROUNDS: usize = 8;
 /// How to recognise the processes of an attempt.
 #[derive(Clone, Debug)]
 pub struct Family {
-    /// The main process, which is leader of its session.
+    /// The main process, which is leader of its session, or at least of its process group.
     pub main: ProcessId,
     /// `SLOTH_RUN_ID=…`, when the job has it.
     pub mark: Option<String>,
@@ -58,7 +58,7 @@ impl Family {
         let candidate = |s: &&Stat| s.start_ticks >= self.main.start_ticks && s.pid != own;
         let mut members: HashSet<i32> = HashSet::new();
         for s in all.iter().filter(candidate) {
-            let in_session = s.session == main && !pid_reused;
+            let in_session = (s.session == main || s.group == main) && !pid_reused;
             let marked = || self.mark.as_ref().is_some_and(|mark| self.is_marked(s.pid, mark));
             let same_session = in_session && (main_exists || self.session_is_sure);
             if is_main(s) || same_session || self.adopted.contains(&s.pid) || s.is_alive() && marked() {

@@ -205,6 +205,8 @@ struct UsageDef {
     memory_peak_bytes: Option<u64>,
     io_read_bytes: Option<u64>,
     io_write_bytes: Option<u64>,
+    ip_ingress_bytes: Option<u64>,
+    ip_egress_bytes: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -280,5 +282,24 @@ mod moment_us {
 
     pub fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<Moment, D::Error> {
         i64::deserialize(from).map(Moment::from_micros)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_that_was_written_before_packets_were_counted_can_be_read() {
+        let text = r#"{"outcome":{"exited":0},"ended_at":7,"usage":{"cpu":{"secs":1,"nanos":0},"memory_peak_bytes":5,
+            "io_read_bytes":0,"io_write_bytes":null},"output_bytes":3,"dropped_bytes":0,"stderr_tail":""}"#;
+        let EndRecord(end) = serde_json::from_str(text).unwrap();
+        let known = Usage {
+            cpu: Duration::from_secs(1),
+            memory_peak_bytes: Some(5),
+            io_read_bytes: Some(0),
+            ..Usage::default()
+        };
+        assert_eq!((end.outcome, end.usage), (Outcome::Exited(0), known));
     }
 }

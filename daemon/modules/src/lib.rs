@@ -2,7 +2,26 @@
 //!
 //! One directory or file per module; each gives a [`sloth_lua::Module`].
 
+mod crypto;
+mod describe;
+mod documents;
+pub mod exec;
+mod keep;
+mod math;
+mod modes;
+mod strings;
+#[cfg(test)]
+mod testing;
+
 use sloth_lua::Module;
 
 /// All of them, in the order of the documentation.
-pub const MODULES: &[&Module] = &[];
+pub static MODULES: &[&Module] = &[
+    &exec::MODULE,
+    &documents::JSON_MODULE,
+    &documents::YAML_MODULE,
+    &documents::TOML_MODULE,
+    &crypto::MODULE,
+    &math::MODULE,
+    &strings::MODULE,
+];

@@ -275,6 +275,8 @@ pub fn run_view(run: &Run, owner: String, host: &str, now: Moment) -> RunView {
         memory_peak_bytes: run.usage.memory_peak_bytes,
         io_read_bytes: run.usage.io_read_bytes,
         io_write_bytes: run.usage.io_write_bytes,
+        ip_ingress_bytes: run.usage.ip_ingress_bytes,
+        ip_egress_bytes: run.usage.ip_egress_bytes,
         output_bytes: run.output_bytes,
         stderr_tail: run.stderr_tail.clone(),
         host: host.to_owned(),

@@ -1,130 +1,52 @@
-//! A Debian system booted with its own systemd as PID 1, in a namespace, with the programs of this build in it.
+//! A booted system with the programs of this build in it, without their package: what concerns units of runs needs no more.
 
-use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::ops::Deref;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use sloth_tests::booted::{Tree, able};
-use sloth_tests::skips::skip;
-use sloth_tests::{paths, process};
+use sloth_tests::booted::{Booted, Tree};
+use sloth_tests::paths;
 
-const BOOT: Duration = Duration::from_secs(120);
+/// Runs as root with nothing taken away, and comes back as often as tests kill it.
+const UNIT: &str = "\
+[Unit]
+StartLimitIntervalSec=0
+[Service]
+Type=notify
+ExecStart=/usr/bin/slothd --system
+Restart=on-failure
+RestartSec=100ms
+RuntimeDirectory=slothd
+RuntimeDirectoryPreserve=yes
+[Install]
+WantedBy=multi-user.target
+";
 
 /// See the module.
 pub struct Machine {
-    directory: tempfile::TempDir,
-    name: String,
-    launcher: Child,
+    booted: Booted,
+}
+
+impl Deref for Machine {
+    type Target = Booted;
+
+    fn deref(&self) -> &Booted {
+        &self.booted
+    }
 }
 
 impl Machine {
     /// Boots one; `None` where that cannot be had, which was said loudly.
     pub fn boot() -> Option<Machine> {
-        let test = std::thread::current().name().unwrap_or("a booted system").to_owned();
-        let reason = match able().and_then(|()| Tree::Plain.directory()) {
-            Ok(tree) => return Some(Machine::of(&tree)),
-            Err(reason) => reason,
-        };
-        skip(&test, &format!("NO SYSTEM WAS BOOTED: {reason}"));
-        None
-    }
-
-    fn of(tree: &std::path::Path) -> Machine {
-        let directory = tempfile::Builder::new().prefix("sloth-systemd-").tempdir().expect("a temporary directory");
-        let name = directory.path().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let name = name.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "x").to_lowercase();
-        let log = std::fs::File::create(std::env::temp_dir().join(format!("{name}.console"))).expect("a log");
-        let programs = paths::program("slothd").parent().expect("a directory of programs").to_owned();
-        for program in ["slothctl", "sloth-exec"] {
-            paths::program(program);
+        let machine = Machine { booted: Booted::boot(Tree::Plain)? };
+        machine.sh("mkdir -p /usr/libexec/slothd; useradd --create-home --shell /bin/sh ann");
+        for (program, directory) in [("slothd", "bin"), ("slothctl", "bin"), ("sloth-exec", "libexec/slothd")] {
+            machine.put(&paths::program(program), &format!("/usr/{directory}/{program}"));
         }
-        let launcher = Command::new("unshare")
-            .args(["--mount", "--propagation", "private", "setpriv", "--pdeathsig", "KILL", "sh", "-c"])
-            .arg(include_str!("boot.sh"))
-            .arg("boot.sh")
-            .arg(directory.path())
-            .arg(tree)
-            .arg(&name)
-            .env("PROGRAMS", programs)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a log"))
-            .stderr(log)
-            .process_group(0)
-            .spawn()
-            .expect("unshare(1) can be started");
-        let mut machine = Machine { directory, name, launcher };
-        machine.wait_booted();
-        machine.wait_for("slothd", || machine.daemon() != 0 && machine.run(&["slothctl", "status"]).status.success());
-        machine
-    }
-
-    fn wait_booted(&mut self) {
-        let console = std::env::temp_dir().join(format!("{}.console", self.name));
-        let up = process::holds_within(BOOT, || {
-            let ended = self.launcher.try_wait().ok().flatten();
-            assert!(ended.is_none(), "it did not boot: {}", std::fs::read_to_string(&console).unwrap_or_default());
-            let Some(output) = self.try_run(&["systemctl", "is-system-running"]) else { return false };
-            matches!(String::from_utf8_lossy(&output.stdout).trim(), "running" | "degraded")
-        });
-        assert!(up, "the machine was not up within {BOOT:?}");
-    }
-
-    fn leader(&self) -> Option<i32> {
-        let children = |pid: i32| -> Vec<i32> {
-            let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-            text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
-        };
-        let is_first = |pid: &i32| {
-            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-            status.lines().any(|line| line.starts_with("NSpid:") && line.ends_with("\t1"))
-        };
-        children(self.launcher.id() as i32).into_iter().flat_map(children).find(is_first)
-    }
-
-    fn try_run(&self, words: &[&str]) -> Option<Output> {
-        let leader = self.leader()?;
-        let mut command = Command::new("nsenter");
-        command.args(["--target", &leader.to_string(), "--all", "--wd=/", "--"]).args(words);
-        command.stdin(Stdio::null()).env_clear();
-        command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-        command.env("LC_ALL", "C.UTF-8").env("NO_COLOR", "1").env("HOME", "/root").env("SYSTEMD_PAGER", "");
-        command.output().ok()
-    }
-
-    /// Runs a command inside.
-    #[track_caller]
-    pub fn run(&self, words: &[&str]) -> Output {
-        self.try_run(words).expect("the machine runs")
-    }
-
-    /// Runs a command inside that must succeed; what it printed.
-    #[track_caller]
-    pub fn ok(&self, words: &[&str]) -> String {
-        let output = self.run(words);
-        let (out, err) = sloth_tests::instance::texts(&output);
-        assert!(output.status.success(), "{words:?}: {:?}\n{out}{err}", output.status.code());
-        out
-    }
-
-    /// Runs a shell script inside that must succeed; what it printed.
-    #[track_caller]
-    pub fn sh(&self, script: &str) -> String {
-        self.ok(&["sh", "-ec", script])
-    }
-
-    /// slothctl as root, which must succeed; what it printed.
-    #[track_caller]
-    pub fn ctl(&self, words: &[&str]) -> String {
-        self.ok(&[&["slothctl"], words].concat())
-    }
-
-    /// What slothctl answers in JSON.
-    #[track_caller]
-    pub fn json(&self, words: &[&str]) -> Value {
-        let text = self.ctl(&[words, &["-o", "json"]].concat());
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{words:?}: {error}: {text}"))
+        machine.write("/etc/systemd/system/slothd.service", UNIT);
+        machine.sh("systemctl daemon-reload; systemctl --quiet enable --now slothd");
+        machine.wait_for("slothd", || machine.is_ready());
+        Some(machine)
     }
 
     /// What slothctl refuses, in words.
@@ -139,8 +61,7 @@ impl Machine {
     /// A request from outside, which is quicker than a program inside.
     #[track_caller]
     pub fn post(&self, path: &str, body: &Value) -> Value {
-        let leader = self.leader().expect("the machine runs");
-        let socket = PathBuf::from(format!("/proc/{leader}/root/run/slothd/slothd.sock"));
+        let socket = self.path("/run/slothd/slothd.sock");
         let reply = sloth_tests::Request::new("POST", path).json(body).send(&socket).expect("an answer");
         assert!(reply.status < 300, "{path}: {} {}", reply.status, reply.text());
         reply.json()
@@ -199,18 +120,6 @@ impl Machine {
         self.wait_for(text, || self.ctl(&["runs", "logs", run]).contains(text));
     }
 
-    /// A property of a unit.
-    #[track_caller]
-    pub fn property(&self, unit: &str, name: &str) -> String {
-        self.ok(&["systemctl", "show", "--value", "-p", name, unit]).trim().to_owned()
-    }
-
-    /// The process number of slothd inside; 0 when it does not run.
-    #[track_caller]
-    pub fn daemon(&self) -> i32 {
-        self.property("slothd.service", "MainPID").parse().unwrap_or(0)
-    }
-
     /// KILL to slothd; systemd starts another one.
     #[track_caller]
     pub fn kill_daemon(&self) {
@@ -234,39 +143,13 @@ impl Machine {
         }
     }
 
-    /// Turns it off and on again.
+    /// Turns it off and on again; by force, nothing inside hears of it.
     pub fn reboot(&mut self, force: bool) {
-        let before = self.leader();
-        let words: &[&str] = if force { &["--force", "--force"] } else { &[] };
-        // The answer may be cut off by what it asks for.
-        let _ = self.try_run(&[&["systemctl", "reboot"], words].concat());
-        process::wait_for("the machine goes down", || self.leader() != before);
-        self.wait_booted();
+        if force {
+            self.booted.crash()
+        } else {
+            self.booted.reboot()
+        }
         self.wait_for("slothd", || self.is_ready());
     }
-}
-
-impl Drop for Machine {
-    fn drop(&mut self) {
-        // The kernel ends all of it with its PID 1, and the namespace of mounts with the launcher.
-        if let Some(leader) = self.leader() {
-            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(leader), nix::sys::signal::Signal::SIGKILL);
-        }
-        let _ = self.launcher.kill();
-        let _ = self.launcher.wait();
-        for hierarchy in std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
-            remove(&hierarchy.path().join(&self.name));
-        }
-        remove(&PathBuf::from("/sys/fs/cgroup").join(&self.name));
-        let _ = self.directory.path();
-    }
-}
-
-fn remove(group: &std::path::Path) {
-    for entry in std::fs::read_dir(group).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove(&entry.path());
-        }
-    }
-    let _ = std::fs::remove_dir(group);
 }

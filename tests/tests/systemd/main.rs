@@ -5,6 +5,7 @@
 mod limits;
 mod machine;
 mod many;
+mod network;
 mod places;
 mod sandbox;
 mod start;

@@ -135,5 +135,26 @@ pub fn start(bench: &Bench) -> Result<Vec<Row>> {
     ];
     let bare_ms = 1000.0 / median(&bare);
     rows.push(daemon::due_to_process(bench, bare_ms)?);
+    rows.extend(units(bench)?);
     Ok(rows)
+}
+
+/// Starts through a service manager, in a booted system of its own; nothing where that cannot be had, which is said.
+fn units(bench: &Bench) -> Result<Option<Row>> {
+    let program = probe::example(&bench.root, &bench.programs, "sloth-exec", "unit_bench")?;
+    let exec = bench.programs.join("sloth-exec");
+    let count = if bench.quick { "50" } else { "200" };
+    let files = [program.as_path(), exec.as_path()];
+    let report = match probe::booted(&bench.root, &files, &["/root/unit_bench", "/root/sloth-exec", count])? {
+        Ok(report) => report,
+        Err(reason) => {
+            println!("   start of units: {reason}");
+            return Ok(None);
+        }
+    };
+    let numbers = line(&report, &format!("{count} in turn, median us:"))?;
+    let [ours, theirs, ..] = numbers.as_slice() else { bail!("no two medians in the report: {report}") };
+    let raw = json!({ "units_per_s_in_bulk": first(&report, "in bulk:")?, "report": report });
+    let row = Row::at_most("start", "run as a unit, start to end, p50", "ms", ours / 1000.0, theirs / 1000.0);
+    Ok(Some(row.beside("systemd-run", Goal::AtMost(2.0)).raw(raw)))
 }

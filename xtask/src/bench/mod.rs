@@ -40,7 +40,11 @@ const BENCHES: &[Entry] = &[
     Entry { name: "next", about: "the next instant of a trigger", run: examples::next },
     Entry { name: "store", about: "durable writes and reads beside them", run: examples::store },
     Entry { name: "sched", about: "from due to the order to the executor; tokio-cron-scheduler", run: examples::sched },
-    Entry { name: "start", about: "process starts; bare posix_spawn", run: examples::start },
+    Entry {
+        name: "start",
+        about: "process starts; bare posix_spawn; units and systemd-run in a booted system",
+        run: examples::start,
+    },
     Entry { name: "sched10k", about: "memory, start and idleness with many schedules", run: daemon::sched10k },
     Entry { name: "api-add", about: "schedules added through the socket, 16 connections", run: daemon::api_add },
     Entry { name: "idle", about: "memory and CPU of slothd, before and after many runs", run: daemon::idle },

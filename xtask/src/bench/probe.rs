@@ -17,9 +17,7 @@ pub fn build(root: &Path) -> Result<PathBuf> {
         root,
         &["build", "--release", "--quiet", "-p", "slothd", "-p", "slothctl", "-p", "sloth-exec", "-p", "sloth-worker"],
     )?;
-    let here = std::env::current_exe().context("cannot find this program")?;
-    let target = here.parent().and_then(Path::parent).context("this program is in no target directory")?;
-    Ok(target.join("release"))
+    Ok(workspace::target()?.join("release"))
 }
 
 fn cargo(root: &Path, arguments: &[&str]) -> Result<()> {
@@ -35,6 +33,29 @@ fn cargo(root: &Path, arguments: &[&str]) -> Result<()> {
 pub fn example(root: &Path, programs: &Path, package: &str, name: &str) -> Result<PathBuf> {
     cargo(root, &["build", "--release", "--quiet", "-p", package, "--example", name])?;
     Ok(programs.join("examples").join(name))
+}
+
+/// Runs a command in a booted system into whose `/root` these files were put. The outer error is a failure, the inner one the reason
+/// why no system can be booted here.
+pub fn booted(root: &Path, files: &[&Path], command: &[&str]) -> Result<Result<String, String>> {
+    // It measures nothing itself, so it need not be a release build.
+    cargo(root, &["build", "--quiet", "-p", "sloth-tests", "--bin", "sloth-booted"])?;
+    let target = workspace::target()?;
+    let output = Command::new(target.join("debug/sloth-booted"))
+        .args(files)
+        .arg("--")
+        .args(command)
+        .stdin(Stdio::null())
+        .output()
+        .context("cannot run sloth-booted")?;
+    interrupt::check()?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    match output.status.code() {
+        Some(0) => Ok(Ok(text(&output.stdout))),
+        // What it ends with where no system can be booted.
+        Some(75) => Ok(Err(text(&output.stdout))),
+        _ => bail!("{} in a booted system: {} {}", command.join(" "), output.status, text(&output.stderr)),
+    }
 }
 
 /// Runs a program that prints one JSON document.

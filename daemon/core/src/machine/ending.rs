@@ -200,5 +200,7 @@ fn add(a: Usage, b: Usage) -> Usage {
         memory_peak_bytes: a.memory_peak_bytes.max(b.memory_peak_bytes),
         io_read_bytes: sum(a.io_read_bytes, b.io_read_bytes),
         io_write_bytes: sum(a.io_write_bytes, b.io_write_bytes),
+        ip_ingress_bytes: sum(a.ip_ingress_bytes, b.ip_ingress_bytes),
+        ip_egress_bytes: sum(a.ip_egress_bytes, b.ip_egress_bytes),
     }
 }

@@ -106,6 +106,9 @@ fn usage(used: &Used, counted: &Count) -> Usage {
         memory_peak_bytes: Some(counted.memory_peak_bytes.unwrap_or(used.memory_peak_bytes)),
         io_read_bytes: Some(used.io_read_bytes),
         io_write_bytes: Some(used.io_write_bytes),
+        // The manager of the unit counts them, and is asked last of all: see `super::attempt`.
+        ip_ingress_bytes: None,
+        ip_egress_bytes: None,
     }
 }
 

@@ -85,7 +85,14 @@ fn attempt() -> Result<(), (i32, String)> {
         shell: order.shell,
     };
     let end = match begin(&launch, account, &mut writer) {
-        Ok(job) => job.run(&mut writer),
+        Ok(job) => {
+            let mut end = job.run(&mut writer);
+            if order.ip_accounting {
+                let unit = crate::systemd::unit_name(launch.key);
+                (end.usage.ip_ingress_bytes, end.usage.ip_egress_bytes) = crate::systemd::ip_bytes(&unit);
+            }
+            end
+        }
         Err(failure) => AttemptEnd {
             outcome: Outcome::NotStarted(failure),
             ended_at: wall_now(),

@@ -32,16 +32,20 @@ pub struct AttemptOrder {
     pub home: PathBuf,
     /// Login shell of its user.
     pub shell: PathBuf,
+    /// Whether the manager counts the packets of the unit, so that it is worth asking.
+    #[serde(default)]
+    pub ip_accounting: bool,
 }
 
 impl AttemptOrder {
     /// For an account that was looked up outside, where the sandbox of the unit hides nothing.
-    pub fn new(launch: Launch, account: &Account) -> AttemptOrder {
+    pub fn new(launch: Launch, account: &Account, ip_accounting: bool) -> AttemptOrder {
         AttemptOrder {
             version: VERSION,
             launch: LaunchItem(launch),
             home: account.home.clone(),
             shell: account.shell.clone(),
+            ip_accounting,
         }
     }
 

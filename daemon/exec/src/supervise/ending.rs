@@ -329,5 +329,8 @@ fn usage(reaped: &Reaped, counted: &Counted) -> Usage {
         memory_peak_bytes: Some(counted.memory_peak_bytes.unwrap_or(reaped.memory_peak_bytes)),
         io_read_bytes: Some(read),
         io_write_bytes: Some(written),
+        // Only a service manager counts them.
+        ip_ingress_bytes: None,
+        ip_egress_bytes: None,
     }
 }

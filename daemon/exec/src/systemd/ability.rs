@@ -12,6 +12,8 @@ use crate::limits::{Capabilities, ExecutorKind, Means, kernel_nofile_max};
 
 /// Where control groups are mounted on every machine with systemd.
 const ROOT: &str = "/sys/fs/cgroup";
+/// Stands for the hierarchy of version 2 among the controllers of version 1.
+const UNIFIED: &str = "";
 
 /// What a manager can enforce.
 pub(crate) fn capabilities(manager: Manager) -> Capabilities {
@@ -36,6 +38,8 @@ pub(crate) fn capabilities(manager: Manager) -> Capabilities {
         own_cgroup: true,
         sandbox: is_system,
         journal: Path::new("/run/systemd/journal/socket").exists(),
+        // Whether the kernel lets it is known only from what it counted.
+        ip_accounting: is_system && (is_unified || is_mounted_writable(UNIFIED)),
         executor: if is_system { ExecutorKind::System } else { ExecutorKind::User },
     }
 }
@@ -67,7 +71,11 @@ fn writable_among(mounts: &str, controller: &str) -> bool {
         let (kind, options) = (right.next(), right.next_back().unwrap_or_default());
         let is_writable = left.split(' ').nth(5).is_some_and(|options| options.split(',').any(|o| o == "rw"));
         let has = |name: &str| options.split(',').any(|option| option == name);
-        kind == Some("cgroup") && is_writable && !has("ro") && has(controller)
+        let is_it = match controller {
+            UNIFIED => kind == Some("cgroup2"),
+            name => kind == Some("cgroup") && has(name),
+        };
+        is_it && is_writable && !has("ro")
     })
 }
 
@@ -94,5 +102,10 @@ mod tests {
         assert!(!writable_among(&line("ro"), "memory"));
         assert!(!writable_among(&line("rw"), "mem"));
         assert!(!writable_among("", "memory"));
+        let unified = |options: &str| {
+            format!("41 31 0:34 / /sys/fs/cgroup/unified {options},nosuid - cgroup2 cgroup2 rw,nsdelegate")
+        };
+        assert!(writable_among(&unified("rw"), UNIFIED) && !writable_among(&unified("ro"), UNIFIED));
+        assert!(!writable_among(&line("rw"), UNIFIED));
     }
 }

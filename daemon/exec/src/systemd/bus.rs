@@ -18,12 +18,12 @@ use zbus::{Connection, Message, MessageStream, OwnedObjectPath, OwnedVariant, Va
 
 use super::names::{PATTERN, attempt_of, object_path, unit_of_path};
 
-const DESTINATION: &str = "org.freedesktop.systemd1";
+pub(super) const DESTINATION: &str = "org.freedesktop.systemd1";
 const PATH: &str = "/org/freedesktop/systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const UNIT: &str = "org.freedesktop.systemd1.Unit";
-const SERVICE: &str = "org.freedesktop.systemd1.Service";
-const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
+pub(super) const SERVICE: &str = "org.freedesktop.systemd1.Service";
+pub(super) const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 /// A manager that does not answer for so long is as good as gone.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// How long connecting may take.

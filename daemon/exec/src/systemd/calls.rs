@@ -86,7 +86,7 @@ impl Office {
     pub(super) async fn start(self, bus: Bus, held: Box<Held>) -> Done {
         let _permit = self.starts.acquire().await;
         let Held { launch, account, output } = *held;
-        let order = match AttemptOrder::new(launch.clone(), &account).seal() {
+        let order = match AttemptOrder::new(launch.clone(), &account, self.capabilities.ip_accounting).seal() {
             Ok(order) => order,
             Err(error) => return Done::Started(Err(CallError::Busy(format!("the order cannot be written: {error}")))),
         };

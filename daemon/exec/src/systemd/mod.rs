@@ -23,6 +23,7 @@ mod calls;
 mod follower;
 mod names;
 mod orders;
+mod own_unit;
 mod prepare;
 mod properties;
 mod result;
@@ -40,6 +41,7 @@ use crate::limits::Capabilities;
 
 pub use bus::{CallError, Manager};
 pub(crate) use names::unit_name;
+pub(crate) use own_unit::ip_bytes;
 
 /// Where things are.
 #[derive(Clone, Debug)]

@@ -59,6 +59,9 @@ pub(super) fn properties<'a>(
         ("WorkingDirectory", format!("-{}", directory.display()).into()),
         ("TimeoutStopUSec", micros(launch.kill_grace.saturating_add(LATER)).into()),
     ];
+    if site.capabilities.ip_accounting {
+        list.push(("IPAccounting", true.into()));
+    }
     if !launch.journal {
         // journald applies this to what the unit sends as well.
         list.push(("LogLevelMax", NOTICE.into()));
@@ -137,6 +140,7 @@ mod tests {
             own_cgroup: true,
             sandbox: true,
             journal: true,
+            ip_accounting: true,
             executor: ExecutorKind::System,
         }
     }
@@ -201,6 +205,7 @@ mod tests {
             &told,
             &["RuntimeMaxUSec=uint64 75000000", "TimeoutStopUSec=uint64 15000000", "KillMode=\"control-group\""],
         );
+        has(&told, &["IPAccounting=true"]);
         assert!(!told.iter().any(|property| property.starts_with("Environment")), "others may read properties");
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use nix::libc;
 use sloth_core::run::{AttemptEnd, Outcome, StartFailure, StartFailureKind, Usage};
 use sloth_core::{AttemptKey, Moment};
+use zbus::OwnedVariant;
 
 use super::bus::{Facts, text};
 use crate::attempt::{EXIT_BEGAN_BEFORE, EXIT_NO_ORDER, EXIT_NO_OUTPUT, SIGNAL_FORCE, SIGNAL_ORDERED};
@@ -117,17 +118,20 @@ fn start_failure(result: &str, code: i32, status: i32) -> StartFailure {
 }
 
 fn usage(facts: &Facts) -> Usage {
-    // systemd has the highest number for "not known".
-    let known = |name: &str| {
-        let value = facts.get(name).and_then(|value| u64::try_from(value.clone()).ok());
-        value.filter(|value| *value != u64::MAX)
-    };
+    let known = |name: &str| facts.get(name).and_then(known);
     Usage {
         cpu: Duration::from_nanos(known("CPUUsageNSec").unwrap_or_default()),
         memory_peak_bytes: known("MemoryPeak"),
         io_read_bytes: known("IOReadBytes"),
         io_write_bytes: known("IOWriteBytes"),
+        ip_ingress_bytes: known("IPIngressBytes"),
+        ip_egress_bytes: known("IPEgressBytes"),
     }
+}
+
+/// A counter of a unit. systemd has the highest number for "not known".
+pub(super) fn known(value: &OwnedVariant) -> Option<u64> {
+    u64::try_from(value.clone()).ok().filter(|value| *value != u64::MAX)
 }
 
 fn ended_at(facts: &Facts) -> Moment {
@@ -163,7 +167,7 @@ pub(super) fn finding(data: &Path, traces: &sloth_core::launch::Traces) -> sloth
 
 #[cfg(test)]
 mod tests {
-    use zbus::{OwnedVariant, Variant};
+    use zbus::Variant;
 
     use super::*;
 
@@ -190,6 +194,20 @@ mod tests {
         assert_eq!(kind("exit-code", EXITED, 205), StartFailureKind::Limit);
         assert_eq!(kind("exit-code", EXITED, EXIT_NO_OUTPUT), StartFailureKind::Output);
         assert_eq!(kind("resources", 0, 0), StartFailureKind::Resources);
+    }
+
+    #[test]
+    fn what_was_not_counted_is_unknown_and_not_the_highest_number() {
+        let own = |value: u64| OwnedVariant::try_from(Variant::from(value)).unwrap();
+        let counted = usage(&Facts::from([
+            ("IPIngressBytes".to_owned(), own(0)),
+            ("IPEgressBytes".to_owned(), own(34)),
+            ("IOReadBytes".to_owned(), own(u64::MAX)),
+        ]));
+        assert_eq!((counted.ip_ingress_bytes, counted.ip_egress_bytes), (Some(0), Some(34)));
+        assert_eq!((counted.io_read_bytes, counted.io_write_bytes), (None, None));
+        let uncounted = usage(&Facts::from([("IPIngressBytes".to_owned(), own(u64::MAX))]));
+        assert_eq!((uncounted.ip_ingress_bytes, uncounted.ip_egress_bytes), (None, None));
     }
 
     #[test]

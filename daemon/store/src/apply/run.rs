@@ -15,9 +15,10 @@ impl Apply<'_> {
         self.execute(
             "INSERT INTO runs (id, schedule_id, schedule, revision, kind, owner, user, trigger, catch_up, due_at, clock_epoch,
                asked_by, status, reason, message, queued_at, started_at, ended_at, attempts, retry_at, exit_code, signal, cpu_us,
-               memory_peak_bytes, io_read_bytes, io_write_bytes, output_bytes, stderr_tail, host, pid, start_ticks, boot_id)
+               memory_peak_bytes, io_read_bytes, io_write_bytes, output_bytes, stderr_tail, host, pid, start_ticks, boot_id,
+               ip_ingress_bytes, ip_egress_bytes)
              VALUES (?1, ?2, ?3, ?4, 'command', ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-               ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31)",
+               ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33)",
             params![
                 key,
                 Key::new(r.schedule.uuid()),
@@ -50,6 +51,8 @@ impl Apply<'_> {
                 process.map(|p| p.pid),
                 process.map(|p| count(p.start_ticks)),
                 process.map(|p| &p.boot_id),
+                r.usage.ip_ingress_bytes.map(count),
+                r.usage.ip_egress_bytes.map(count),
             ],
         )
         .map_err(|e| match of_schedule(e, r.schedule) {
@@ -76,7 +79,8 @@ impl Apply<'_> {
         let n = self.execute(
             "UPDATE runs SET status = ?2, reason = ?3, message = ?4, started_at = ?5, ended_at = ?6, attempts = ?7, retry_at = ?8,
                exit_code = ?9, signal = ?10, cpu_us = ?11, memory_peak_bytes = ?12, io_read_bytes = ?13, io_write_bytes = ?14,
-               output_bytes = ?15, stderr_tail = ?16, pid = ?17, start_ticks = ?18, boot_id = ?19, user = ?20, asked_by = ?21
+               output_bytes = ?15, stderr_tail = ?16, pid = ?17, start_ticks = ?18, boot_id = ?19, user = ?20, asked_by = ?21,
+               ip_ingress_bytes = ?22, ip_egress_bytes = ?23
              WHERE id = ?1 AND (status IN ('queued', 'starting', 'running') OR status = ?2)",
             params![
                 key,
@@ -100,6 +104,8 @@ impl Apply<'_> {
                 process.map(|p| &p.boot_id),
                 r.user,
                 r.asked_by,
+                r.usage.ip_ingress_bytes.map(count),
+                r.usage.ip_egress_bytes.map(count),
             ],
         )?;
         if n == 0 {
@@ -165,13 +171,15 @@ impl Apply<'_> {
         let n = self
             .execute(
                 "INSERT INTO attempts (run_id, attempt, started_at, ended_at, outcome, exit_code, signal, failure, message, cpu_us,
-                   memory_peak_bytes, io_read_bytes, io_write_bytes, output_bytes, dropped_bytes, stderr_tail)
-                 VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+                   memory_peak_bytes, io_read_bytes, io_write_bytes, output_bytes, dropped_bytes, stderr_tail, ip_ingress_bytes,
+                   ip_egress_bytes)
+                 VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
                  ON CONFLICT DO UPDATE SET ended_at = excluded.ended_at, outcome = excluded.outcome, exit_code = excluded.exit_code,
                    signal = excluded.signal, failure = excluded.failure, message = excluded.message, cpu_us = excluded.cpu_us,
                    memory_peak_bytes = excluded.memory_peak_bytes, io_read_bytes = excluded.io_read_bytes,
                    io_write_bytes = excluded.io_write_bytes, output_bytes = excluded.output_bytes,
-                   dropped_bytes = excluded.dropped_bytes, stderr_tail = excluded.stderr_tail
+                   dropped_bytes = excluded.dropped_bytes, stderr_tail = excluded.stderr_tail,
+                   ip_ingress_bytes = excluded.ip_ingress_bytes, ip_egress_bytes = excluded.ip_egress_bytes
                  WHERE ended_at IS NULL OR (ended_at = excluded.ended_at AND outcome = excluded.outcome)",
                 params![
                     Key::new(key.run.uuid()),
@@ -188,7 +196,9 @@ impl Apply<'_> {
                     end.usage.io_write_bytes.map(count),
                     count(end.output_bytes),
                     count(end.dropped_bytes),
-                    end.stderr_tail
+                    end.stderr_tail,
+                    end.usage.ip_ingress_bytes.map(count),
+                    end.usage.ip_egress_bytes.map(count),
                 ],
             )
             .map_err(|e| of_run(e, key))?;

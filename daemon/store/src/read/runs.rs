@@ -16,10 +16,12 @@ use crate::{Store, StoreError, words};
 
 const SELECT: &str = "SELECT id, schedule_id, revision, schedule, owner, user, trigger, catch_up, due_at, clock_epoch, asked_by, status,
   reason, message, queued_at, started_at, ended_at, attempts, retry_at, exit_code, signal, cpu_us, memory_peak_bytes, io_read_bytes,
-  io_write_bytes, output_bytes, stderr_tail, pid, start_ticks, boot_id FROM runs";
+  io_write_bytes, output_bytes, stderr_tail, pid, start_ticks, boot_id, ip_ingress_bytes, ip_egress_bytes FROM runs";
 
-const ATTEMPTS: &str = "SELECT run_id, attempt, started_at, ended_at, outcome, exit_code, signal, failure, message, cpu_us,
-  memory_peak_bytes, io_read_bytes, io_write_bytes, output_bytes, dropped_bytes, stderr_tail, pid, start_ticks, boot_id FROM attempts";
+const ATTEMPTS: &str =
+    "SELECT run_id, attempt, started_at, ended_at, outcome, exit_code, signal, failure, message, cpu_us,
+  memory_peak_bytes, io_read_bytes, io_write_bytes, output_bytes, dropped_bytes, stderr_tail, pid, start_ticks, boot_id,
+  ip_ingress_bytes, ip_egress_bytes FROM attempts";
 
 /// The condition of the index `runs_unfinished`, word for word.
 const UNFINISHED: &str = "status IN ('queued', 'starting', 'running')";
@@ -287,7 +289,7 @@ fn run(row: &Row<'_>) -> Result<Run, StoreError> {
         retry_at: moment_opt(row, 18)?,
         exit_code: row.get(19)?,
         signal: row.get(20)?,
-        usage: usage(row, 21)?,
+        usage: usage(row, 21, 30)?,
         output_bytes: bytes(row, 25)?.unwrap_or(0),
         stderr_tail: row.get(26)?,
         process: process(row, 27)?,
@@ -317,7 +319,7 @@ fn attempt(row: &Row<'_>) -> Result<Attempt, StoreError> {
         (Some(outcome), Some(ended_at)) => Some(AttemptEnd {
             outcome,
             ended_at,
-            usage: usage(row, 9)?,
+            usage: usage(row, 9, 19)?,
             output_bytes: bytes(row, 13)?.unwrap_or(0),
             dropped_bytes: bytes(row, 14)?.unwrap_or(0),
             stderr_tail: row.get::<_, Option<String>>(15)?.unwrap_or_default(),
@@ -328,13 +330,15 @@ fn attempt(row: &Row<'_>) -> Result<Attempt, StoreError> {
     Ok(Attempt { key, started_at: moment(row, 2)?, process: process(row, 16)?, end })
 }
 
-/// Four columns from `at` on.
-fn usage(row: &Row<'_>, at: usize) -> rusqlite::Result<Usage> {
+/// Four columns from `at` on, and two from `network` on.
+fn usage(row: &Row<'_>, at: usize, network: usize) -> rusqlite::Result<Usage> {
     Ok(Usage {
         cpu: Duration::from_micros(bytes(row, at)?.unwrap_or(0)),
         memory_peak_bytes: bytes(row, at + 1)?,
         io_read_bytes: bytes(row, at + 2)?,
         io_write_bytes: bytes(row, at + 3)?,
+        ip_ingress_bytes: bytes(row, network)?,
+        ip_egress_bytes: bytes(row, network + 1)?,
     })
 }
 

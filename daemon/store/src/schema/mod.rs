@@ -9,7 +9,7 @@ pub const APPLICATION_ID: i64 = 0x534c_5448;
 pub const VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// Step `n` makes version `n + 1`.
-const MIGRATIONS: [&str; 1] = [include_str!("v1.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("v1.sql"), include_str!("v2.sql")];
 
 /// Number of steps that were taken on this database.
 pub(crate) fn version(conn: &Connection) -> rusqlite::Result<i64> {
@@ -18,7 +18,7 @@ pub(crate) fn version(conn: &Connection) -> rusqlite::Result<i64> {
 
 /// Takes the steps from version `from` on, each in a transaction of its own.
 pub(crate) fn migrate(conn: &mut Connection, from: i64) -> rusqlite::Result<()> {
-    take(conn, from, &MIGRATIONS)
+    take(conn, from, MIGRATIONS)
 }
 
 fn take(conn: &mut Connection, from: i64, steps: &[&str]) -> rusqlite::Result<()> {

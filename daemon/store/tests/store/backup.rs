@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sloth_core::record::Record;
-use sloth_store::{BackupKind, BackupWish, Backups, OpenOptions, RestoreError, Store, restore};
+use sloth_store::{BackupKind, BackupWish, Backups, OpenOptions, RestoreError, Store, VERSION, restore};
 
 use crate::things::*;
 
@@ -78,7 +78,7 @@ fn files_of_the_caller_come_along() {
     assert_eq!((info.path.as_path(), info.size_bytes), (out.as_path(), fs::metadata(&out).expect("exists").len()));
     let source = out.to_str().expect("UTF-8");
     let found = store.backups().find(source).expect("found");
-    assert_eq!((found.kind.word(), found.description.as_str(), found.version), ("scheduled", "with files", 1));
+    assert_eq!((found.kind.word(), found.description.as_str(), found.version), ("scheduled", "with files", VERSION));
     let to = dir.path().join("unpacked");
     assert_eq!(store.backups().extract(source, "runs/", &to).expect("extracted"), 2);
     assert_eq!(fs::read(to.join("runs/2030-03/run/output")).expect("read"), b"hello");

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use sloth_store::{QueryLimits, QueryResult, Store, StoreError};
+use sloth_store::{QueryLimits, QueryResult, Store, StoreError, VERSION};
 
 use crate::things::*;
 
@@ -20,7 +20,7 @@ fn columns_are_named_like_the_fields() {
     ask(&store, &format!("SELECT {fields} FROM schedules")).expect("all are there");
     let runs = "id, schedule_id, schedule, revision, kind, owner, user, trigger, due_at, clock_epoch, asked_by, status, reason, message,
       queued_at, started_at, ended_at, attempts, retry_at, exit_code, signal, cpu_us, memory_peak_bytes, io_read_bytes, io_write_bytes,
-      output_bytes, stderr_tail, host, pid, start_ticks, boot_id";
+      output_bytes, stderr_tail, host, pid, start_ticks, boot_id, ip_ingress_bytes, ip_egress_bytes";
     ask(&store, &format!("SELECT {runs} FROM runs")).expect("all are there");
     let events = "seq, id, type, severity, source, message, stack_id, stack, agent, run_id, task, user, data, timestamp, created_at,
       processed_at, status, error, correlation_id, trace_id, dedup_key";
@@ -40,7 +40,7 @@ fn values() {
     let (_dir, store) = store();
     let found = ask(&store, "SELECT 1, 2.5, 'x', NULL, x'00ff'").expect("read");
     assert_eq!(found.rows, [[json!(1), json!(2.5), json!("x"), json!(null), json!("00ff")]]);
-    assert_eq!(ask(&store, "PRAGMA user_version").expect("read").rows, [[json!(1)]]);
+    assert_eq!(ask(&store, "PRAGMA user_version").expect("read").rows, [[json!(VERSION)]]);
     assert!(!ask(&store, "PRAGMA table_info(runs)").expect("read").rows.is_empty());
     assert!(!ask(&store, "EXPLAIN QUERY PLAN SELECT * FROM runs").expect("read").rows.is_empty());
     assert!(!ask(&store, "SELECT name FROM pragma_table_info('runs')").expect("read").rows.is_empty());

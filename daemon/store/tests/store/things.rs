@@ -242,6 +242,8 @@ pub fn any_usage(dice: &mut Dice) -> Usage {
         memory_peak_bytes: dice.maybe(|d| d.roll() >> 1),
         io_read_bytes: dice.maybe(|d| d.roll() >> 1),
         io_write_bytes: dice.maybe(|d| d.roll() >> 1),
+        ip_ingress_bytes: dice.maybe(|d| d.roll() >> 1),
+        ip_egress_bytes: dice.maybe(|d| d.roll() >> 1),
     }
 }
 

@@ -1,0 +1,32 @@
+//! `exec`: commands. [`run`] is also what the worker uses for the string and argv commands of tasks.
+
+mod attempt;
+mod background;
+mod calls;
+mod children;
+mod environment;
+mod find;
+mod functions;
+mod limits;
+mod output;
+mod pipeline;
+mod remote;
+mod result;
+mod run;
+mod settings;
+mod spec;
+mod start;
+mod stop;
+mod table;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub use background::end_background;
+pub use children::reap_orphans;
+pub use limits::{limit_attempt, release};
+pub use result::ExecResult;
+pub use run::run;
+pub use settings::{Settings, configure};
+pub use spec::{CommandSpec, KILL_GRACE, Limits, MAX_OUTPUT, Program, Stdin};
+pub use table::MODULE;
