@@ -155,6 +155,17 @@ impl World {
         self.real = self.real.max(end);
     }
 
+    /// Until it holds, at most so long; whether it does.
+    pub fn advance_until(&mut self, length: Duration, holds: impl Fn(&World) -> bool) -> bool {
+        let end = self.real + length.as_micros() as i64;
+        while !holds(self) {
+            if !self.step(end) {
+                return false;
+            }
+        }
+        true
+    }
+
     /// The next thing that happens up to `end`.
     fn step(&mut self, end: i64) -> bool {
         let deadline = self.daemon.as_ref().and_then(|daemon| {
