@@ -4,6 +4,7 @@
 //! run where their kind says, and the caller's coroutine waits.
 
 mod data;
+pub mod define;
 mod host;
 mod module;
 mod std;
