@@ -7,7 +7,7 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 use sloth_core::workflow::{Command, Diagnostic, FnRef, HookEntry, HookWhen, Place, check, suggest};
 
-use super::draft::{Doing, Reference, TaskDraft, TaskRef, WorkflowDraft, WorkflowRef};
+use super::draft::{Doing, TaskDraft, TaskRef, WorkflowDraft, WorkflowRef};
 use super::fault::Fault;
 use super::raw::{Raw, RawTable};
 use super::words::{self, key, near_key};
@@ -180,22 +180,27 @@ impl Desk {
         };
         let name = own.or(name).ok_or_else(|| Fault::new("E110", "a task without a name").hint("add name = \"…\""))?;
         let task = self.new_task(name)?;
-        {
-            let mut draft = task.borrow_mut();
-            self.inherit(&mut draft, table)?;
-            for (key, value) in &table.map {
-                self.task_key(&mut draft, key, value, table)?;
-            }
-            if let Some(name) = table.list.first() {
-                // `task { "name", … }` is an old spelling of nothing: say what is meant.
-                return Err(Fault::wrong("keys in the table of a task", name.type_name()));
-            }
-            draft.inherited = false;
-        }
+        self.fill_task(&mut task.borrow_mut(), table)?;
         if register {
             self.register(task.clone())?;
         }
         Ok(task)
+    }
+
+    /// The keys of a task's table.
+    pub(crate) fn fill_task(&self, draft: &mut TaskDraft, table: &RawTable) -> Result<(), Fault> {
+        if draft.frozen {
+            return Err(Fault::new("E112", format!("task {:?} is built already", draft.task.name)));
+        }
+        self.inherit(draft, table)?;
+        for (key, value) in &table.map {
+            self.task_key(draft, key, value, table)?;
+        }
+        draft.inherited = false;
+        match table.list.first() {
+            None => Ok(()),
+            Some(item) => Err(Fault::wrong("keys in the table of a task", item.type_name())),
+        }
     }
 
     /// `uses`: everything of another task, which the given keys override; dependencies, tags and environment merge.
@@ -209,7 +214,7 @@ impl Desk {
             })?,
             Some(other) => return Err(Fault::wrong("task or name", other.type_name()).about("uses")),
         };
-        let base = base.borrow();
+        let base = base.try_borrow().map_err(|_| Fault::new("E115", "uses: a task cannot use itself"))?;
         let (name, place) = (draft.task.name.clone(), draft.task.place.clone());
         *draft = TaskDraft { inherited: true, frozen: false, ran: false, ..base.clone() };
         draft.task.declared.clone_from(&name);
@@ -326,9 +331,4 @@ impl Desk {
     pub fn has_run(&self) -> bool {
         self.ran.get()
     }
-}
-
-/// Names of references, for messages.
-pub(crate) fn names(references: &[Reference]) -> Vec<String> {
-    references.iter().map(Reference::name).collect()
 }

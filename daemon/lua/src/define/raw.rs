@@ -95,8 +95,11 @@ impl Raw {
             Raw::Num(number) => Data::Num(*number).to_json(),
             Raw::Str(text) => Value::String(text.clone()),
             Raw::Fn(number) if functions => serde_json::json!({ "$fn": number.0 }),
-            Raw::Task(task) => Value::String(task.borrow().task.name.clone()),
-            Raw::Workflow(workflow) => Value::String(workflow.borrow().workflow.name.clone()),
+            // One that is being changed is inside its own method: it names itself.
+            Raw::Task(task) => task.try_borrow().map_or(Value::Null, |task| Value::String(task.task.name.clone())),
+            Raw::Workflow(workflow) => {
+                workflow.try_borrow().map_or(Value::Null, |known| Value::String(known.workflow.name.clone()))
+            }
             Raw::Fn(_) | Raw::Desc(_) | Raw::Other(_) => {
                 *dropped += 1;
                 Value::Null

@@ -313,7 +313,10 @@ mod tests {
         let exec = json!({"stdout": "o", "stderr": "no such host\n", "exit_code": 6, "success": false});
         let result = of(vec![map(&exec), "no such host".into(), Data::Bool(true)]);
         assert!(!result.success);
-        assert_eq!((result.message.as_str(), result.exit_code, result.kind.as_deref()), ("no such host", Some(6), Some("exit")));
+        assert_eq!(
+            (result.message.as_str(), result.exit_code, result.kind.as_deref()),
+            ("no such host", Some(6), Some("exit"))
+        );
         assert_eq!(result.output["stdout"], "o");
         let silent = of(vec![map(&json!({"stdout": "", "stderr": "", "exit_code": 3, "success": false}))]);
         assert_eq!(silent.message, "exit code 3");
@@ -364,7 +367,8 @@ mod tests {
     fn fields_set_by_hand_are_in_the_output_and_dropped_values_are_told() {
         let mut fields = Map::new();
         fields.insert("k".into(), json!(1));
-        let call = CallEnd { output: fields, warnings: vec!["a function is not data".into()], ..end(vec![Data::Num(2.0)]) };
+        let call =
+            CallEnd { output: fields, warnings: vec!["a function is not data".into()], ..end(vec![Data::Num(2.0)]) };
         let result = task_result(call);
         assert_eq!(result.output, json!({"value": 2, "k": 1}));
         assert_eq!(result.warnings[0].code, "W302");

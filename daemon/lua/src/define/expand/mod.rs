@@ -19,7 +19,7 @@ use super::desk::Desk;
 use super::draft::{Cond, Reference, SagaDraft, TaskRef, WorkflowDraft, WorkflowRef};
 use super::fault::Fault;
 
-pub(crate) use implicit::implicit;
+pub(crate) use implicit::{Metadata, implicit};
 
 /// How strict the expansion is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,57 +51,57 @@ pub(crate) fn expand(draft: &WorkflowRef, desk: &Desk, rules: Rules) -> Option<W
 }
 
 /// What is known of an expanded task beside the graph.
-pub(super) struct Extra {
-    pub(super) depends: Vec<Reference>,
-    pub(super) next_if_fail: Vec<Reference>,
-    pub(super) condition: Option<Cond>,
-    pub(super) abort_if: Option<Cond>,
+struct Extra {
+    depends: Vec<Reference>,
+    next_if_fail: Vec<Reference>,
+    condition: Option<Cond>,
+    abort_if: Option<Cond>,
     /// An element of its stage's list, not something inside another element.
-    pub(super) top: bool,
+    top: bool,
     /// Made by the expansion: it is not named by anybody.
-    pub(super) internal: bool,
+    internal: bool,
     /// Its command is a composition, so that it has none of its own.
-    pub(super) is_composed: bool,
+    is_composed: bool,
 }
 
-pub(super) struct Expander<'d> {
-    pub(super) desk: &'d Desk,
-    pub(super) rules: Rules,
-    pub(super) workflow: Workflow,
-    pub(super) extras: Vec<Extra>,
+struct Expander<'d> {
+    desk: &'d Desk,
+    rules: Rules,
+    workflow: Workflow,
+    extras: Vec<Extra>,
     /// Tasks that stand for an object in a stage.
-    pub(super) made: HashMap<(u32, usize), TaskId>,
+    made: HashMap<(u32, usize), TaskId>,
     /// Kept alive while their addresses are keys.
-    pub(super) holds: Vec<TaskRef>,
-    pub(super) edges: HashMap<(TaskId, TaskId), EdgeKind>,
-    pub(super) edge_order: Vec<(TaskId, TaskId)>,
-    pub(super) names: NameIndex,
-    pub(super) too_many: bool,
+    holds: Vec<TaskRef>,
+    edges: HashMap<(TaskId, TaskId), EdgeKind>,
+    edge_order: Vec<(TaskId, TaskId)>,
+    names: NameIndex,
+    too_many: bool,
     /// Counts the tasks that are named after their parent.
-    pub(super) numbered: HashMap<String, u32>,
+    numbered: HashMap<String, u32>,
     /// Depth of descriptors.
-    pub(super) depth: usize,
+    depth: usize,
     /// References that mean nothing: name, who has it, place.
-    pub(super) unresolved: Vec<(String, String, Place)>,
-    pub(super) defaults: build::Defaults,
+    unresolved: Vec<(String, String, Place)>,
+    defaults: build::Defaults,
     /// Of what is being expanded.
-    pub(super) branch: Option<(TaskId, u32)>,
+    branch: Option<(TaskId, u32)>,
     /// Of what is being expanded.
-    pub(super) group: Option<u32>,
+    group: Option<u32>,
     /// Conditions of deciding steps, with their places.
-    pub(super) chooses: Vec<(TaskId, Vec<(Option<Cond>, Place)>)>,
+    chooses: Vec<(TaskId, Vec<(Option<Cond>, Place)>)>,
     /// Conditions of stages.
-    pub(super) stage_conditions: Vec<(StageId, Cond)>,
+    stage_conditions: Vec<(StageId, Cond)>,
     /// Sagas of stages.
-    pub(super) stage_sagas: Vec<(StageId, SagaDraft)>,
+    stage_sagas: Vec<(StageId, SagaDraft)>,
     /// Where the next task goes; else to the last stage.
-    pub(super) into_stage: Option<StageId>,
+    into_stage: Option<StageId>,
     /// `next_if_fail`: target and the tasks whose failure it waits for.
-    pub(super) failed_sources: BTreeMap<TaskId, Vec<TaskId>>,
+    failed_sources: BTreeMap<TaskId, Vec<TaskId>>,
     /// Compositions that were looked through.
-    pub(super) looked: usize,
+    looked: usize,
     /// Tasks that appear anywhere in the workflow, by name.
-    pub(super) seen: HashMap<String, TaskRef>,
+    seen: HashMap<String, TaskRef>,
 }
 
 impl<'d> Expander<'d> {
@@ -134,7 +134,7 @@ impl<'d> Expander<'d> {
     }
 
     /// Adds an edge; where there is one already, the stronger stays.
-    pub(super) fn edge(&mut self, from: TaskId, to: TaskId, kind: EdgeKind) {
+    fn edge(&mut self, from: TaskId, to: TaskId, kind: EdgeKind) {
         let strength = |kind: EdgeKind| match kind {
             EdgeKind::Order => 0,
             EdgeKind::Ended => 1,
@@ -152,7 +152,7 @@ impl<'d> Expander<'d> {
     }
 
     /// A name that means nothing.
-    pub(super) fn missing(&mut self, name: &str, by: &str, place: &Place) {
+    fn missing(&mut self, name: &str, by: &str, place: &Place) {
         self.unresolved.push((name.to_owned(), by.to_owned(), place.clone()));
     }
 
@@ -194,20 +194,20 @@ impl<'d> Expander<'d> {
     }
 
     /// The stage that is being expanded.
-    pub(super) fn last_stage(&self) -> StageId {
+    fn last_stage(&self) -> StageId {
         if let Some(stage) = self.into_stage {
             return stage;
         }
         StageId(u32::try_from(self.workflow.stages.len().saturating_sub(1)).unwrap_or(0))
     }
 
-    pub(super) fn task_count(&self) -> u32 {
+    fn task_count(&self) -> u32 {
         u32::try_from(self.workflow.tasks.len()).unwrap_or(u32::MAX)
     }
 }
 
 /// Identity of an object of the script.
-pub(super) fn identity(task: &TaskRef) -> usize {
+fn identity(task: &TaskRef) -> usize {
     Rc::as_ptr(task) as usize
 }
 

@@ -6,7 +6,7 @@ mod hooks;
 mod plain;
 mod policies;
 
-pub(crate) use compose::{STAGE_KEYS, artifacts, doing, element, elements, reference_list, saga, set, stage};
+pub(crate) use compose::{STAGE_KEYS, artifacts, doing, element, elements, reference_list, saga, stage};
 pub(crate) use conditions::{condition, when_condition};
 pub(crate) use hooks::hooks;
 pub(crate) use plain::{

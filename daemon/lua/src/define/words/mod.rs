@@ -18,7 +18,7 @@ pub(crate) use config::CONFIG;
 pub use globals::{FUNCTIONS, GLOBALS, Global};
 pub(crate) use runner::runner_config;
 pub(crate) use task::{TASK, keep_unknown, set_command};
-pub(crate) use workflow::{WORKFLOW, apply, config};
+pub(crate) use workflow::{WORKFLOW, apply};
 
 /// Keys of a task's table that are no fields.
 pub(crate) const TASK_KEYS: &[&str] = &["name", "run", "action", "uses", "module", "args"];

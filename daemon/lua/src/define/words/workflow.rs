@@ -5,7 +5,7 @@ use sloth_core::workflow::HookWhen;
 
 use super::{Form, Word, WorkflowWord, arg};
 use crate::define::desk::Desk;
-use crate::define::draft::{Desc, Element, WorkflowDraft};
+use crate::define::draft::{Element, WorkflowDraft};
 use crate::define::fault::Fault;
 use crate::define::raw::{Raw, RawTable};
 use crate::define::read;
