@@ -97,7 +97,9 @@ impl World {
                         let (loaded, complete) = self.store.load_due(until, max);
                         self.waiting.push_back(Input::Refilled { loaded, until, complete });
                     }
+                    Late::Prepare(start) => self.obey(Order::Prepare(Box::new(start.launch()))),
                     Late::Reply(..) => panic!("nobody asked"),
+                    Late::Worker(..) => panic!("commands have no worker"),
                 }
             }
             self.waiting.push_front(Input::Committed(effects.arms));
