@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sloth_core::{Moment, RunId};
 use sloth_core::launch::{Order, Start};
 use sloth_core::machine::Loaded;
 use sloth_core::record::Record;
 use sloth_core::run::WorkerOrder;
+use sloth_core::{Moment, RunId};
 use sloth_engine::{Ports, Reading, StoreError};
 use sloth_exec::Executor;
 use sloth_store::Store;

@@ -55,7 +55,11 @@ pub const KEYS: &[Key] = &[
     key("engine.log_max", "\"256Mi\"", "How much of the log of a run is kept."),
     key("engine.history_retention", "\"90d\"", "How long runs of workflows without a schedule are kept."),
     key("engine.history_max_runs", "100000", "How many of them are kept at most."),
-    key("engine.worker", "", "Path of the worker program. Default: sloth-worker beside slothd, or in /usr/libexec/slothd. Needs a restart."),
+    key(
+        "engine.worker",
+        "",
+        "Path of the worker program. Default: sloth-worker beside slothd, or in /usr/libexec/slothd. Needs a restart.",
+    ),
     key(
         "engine.worker_socket",
         "",

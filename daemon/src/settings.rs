@@ -13,8 +13,8 @@ use toml::Value;
 
 use crate::setting_checks::{Check, DAY};
 use crate::setting_engine::EngineSettings;
-use crate::setting_keys::is_free;
 pub use crate::setting_keys::KEYS;
+use crate::setting_keys::is_free;
 
 use crate::arguments::Arguments;
 use crate::places::Places;

@@ -203,8 +203,7 @@ impl<P: Ports> Engine<P> {
             return;
         }
         let WorkflowRequest { definition, trigger, asked_by, source, notes } = request;
-        let batch =
-            self.run_input(now, |token| Input::WorkflowAsked { definition, trigger, asked_by, token }, reply);
+        let batch = self.run_input(now, |token| Input::WorkflowAsked { definition, trigger, asked_by, token }, reply);
         let made = batch.late.iter().find_map(|late| match late {
             Late::Reply(_, Ok(Answer::Run { run, queued })) => Some((*run, *queued)),
             _ => None,

@@ -4,11 +4,11 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sloth_core::{Moment, RunId};
 use sloth_core::launch::{Order, Start};
 use sloth_core::machine::Loaded;
 use sloth_core::record::Record;
 use sloth_core::run::WorkerOrder;
+use sloth_core::{Moment, RunId};
 
 use crate::Reading;
 

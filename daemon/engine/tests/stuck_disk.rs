@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
 use sloth_core::launch::{Order, Report};
-use sloth_core::machine::{Config, Loaded, Recovered};
+use sloth_core::machine::{Config, Loaded, Recovered, WorkerLimits};
 use sloth_core::record::{Record, Stats};
 use sloth_core::run::{AttemptEnd, Outcome, ProcessId, RunStatus, RunTrigger, Usage};
 use sloth_core::{Action, AttemptKey, Moment, Schedule, ScheduleId};
@@ -142,6 +142,7 @@ fn start() -> (Arc<World>, Handle) {
         boot_id: "boot".to_owned(),
         booted_at: Moment::from_secs(1_999_000_000),
         seed: 1,
+        workers: WorkerLimits::default(),
     };
     let settings = Settings { config, recovered: Recovered::default() };
     let (engine, handle) = Engine::new(world.clone(), settings, received);

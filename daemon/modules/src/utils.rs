@@ -24,13 +24,23 @@ const FUNCTIONS: &[Function] = &[
         "From the values, else the environment (`SLOTH_<KEY>`), else the table `[user]` of slothd, else the default.",
     ),
     value("_config", &[need("key", Type::Str)], "any", "Environment and slothd's table.", Body::Async(config)),
-    value("secret", &[named("key", &["name"], Type::Str)], "string", "A secret.", Body::Now(|_| {
-        Err(Failure::new("utils.secret is not available in this build"))
-    })),
-    value("env", &[need("name", Type::Str), may("default", Type::Any, "nil")], "string?", "A variable of the task's environment.", Body::Now(|call| {
-        let name = call.args.text("name")?;
-        give(variable(call, &name).map_or_else(|| any(&call.args, "default"), Data::from))
-    })),
+    value(
+        "secret",
+        &[named("key", &["name"], Type::Str)],
+        "string",
+        "A secret.",
+        Body::Now(|_| Err(Failure::new("utils.secret is not available in this build"))),
+    ),
+    value(
+        "env",
+        &[need("name", Type::Str), may("default", Type::Any, "nil")],
+        "string?",
+        "A variable of the task's environment.",
+        Body::Now(|call| {
+            let name = call.args.text("name")?;
+            give(variable(call, &name).map_or_else(|| any(&call.args, "default"), Data::from))
+        }),
+    ),
     pure("uuid", &[], "string", "A random UUID.", |_| give(uuid_v4())),
     pure("hostname", &[], "string", "Name of this host.", |_| {
         let name = std::fs::read_to_string("/proc/sys/kernel/hostname")?;
@@ -38,7 +48,12 @@ const FUNCTIONS: &[Function] = &[
     }),
     pure("now", &[], "number", "Seconds since 1970, whole.", |_| give(jiff::Timestamp::now().as_second())),
     luau("deep_copy", &[need("t", Type::Any)], "any", "A copy of a table and all tables in it."),
-    luau("merge", &[need("a", Type::Map), need("b", Type::Map)], "{[any]: any}", "A new table: a, and b over it, deeply."),
+    luau(
+        "merge",
+        &[need("a", Type::Map), need("b", Type::Map)],
+        "{[any]: any}",
+        "A new table: a, and b over it, deeply.",
+    ),
     pure("dump", &[named("value", &["v"], Type::Any)], "string", "A value as people read it.", |a| {
         let value = any(a, "value");
         match value {
@@ -46,10 +61,7 @@ const FUNCTIONS: &[Function] = &[
             value => give(JSON.write(&value, Style { pretty: true, sort_keys: true })?),
         }
     }),
-    family(
-        luau("sleep", &[named("seconds", &["s"], Type::Duration)], "()", "Waits."),
-        Family::Raw,
-    ),
+    family(luau("sleep", &[named("seconds", &["s"], Type::Duration)], "()", "Waits."), Family::Raw),
 ];
 
 /// A variable of the calling task.
@@ -65,8 +77,10 @@ fn variable(call: &Call, name: &str) -> Option<String> {
 fn config(call: Call) -> BoxFuture<Reply> {
     Box::pin(async move {
         let key = call.args.text("key")?;
-        let name: String =
-            key.chars().map(|letter| if letter.is_alphanumeric() { letter.to_ascii_uppercase() } else { '_' }).collect();
+        let name: String = key
+            .chars()
+            .map(|letter| if letter.is_alphanumeric() { letter.to_ascii_uppercase() } else { '_' })
+            .collect();
         if let Some(value) = variable(&call, &format!("SLOTH_{name}")) {
             return give(value);
         }

@@ -256,7 +256,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 fn read_status(word: &str) -> Result<RunStatus, ServiceError> {
     let words: Vec<&str> = RunStatus::ALL.iter().map(|status| status.as_str()).collect();
-    RunStatus::parse(word).ok_or_else(|| ServiceError::field("status", format!("{word:?} is not one of {}", words.join(", "))))
+    RunStatus::parse(word)
+        .ok_or_else(|| ServiceError::field("status", format!("{word:?} is not one of {}", words.join(", "))))
 }
 
 fn read_trigger(word: &str) -> Result<RunTrigger, ServiceError> {

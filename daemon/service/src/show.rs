@@ -2,11 +2,11 @@
 
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
+use sloth_api::worker::RunOptions;
 use sloth_api::{
     AttemptView, KeepSpec, LastRun, LimitsSpec, NextInstant, PausedView, Quantity, RetriesSpec, RetriesTable, RunView,
     ScheduleSpec, ScheduleView, TaskView, WorkflowRunView, WorkflowSpec,
 };
-use sloth_api::worker::RunOptions;
 use sloth_core::machine::Loaded;
 use sloth_core::run::{Attempt, Outcome, Run, RunStatus, RunTrigger, WorkflowAction, WorkflowRun};
 use sloth_core::trigger::Trigger;
@@ -156,7 +156,9 @@ pub fn minimal_spec(host: &dyn Surroundings, schedule: &Schedule) -> Result<Sche
     for (key, value) in full {
         match (reference.get(&key), value) {
             (Some(same), value) if *same == value && !keep.contains(&key.as_str()) => {}
-            (Some(Value::Object(same)), Value::Object(parts)) if !["env", "after", "workflow"].contains(&key.as_str()) => {
+            (Some(Value::Object(same)), Value::Object(parts))
+                if !["env", "after", "workflow"].contains(&key.as_str()) =>
+            {
                 let differing: Map<String, Value> = parts.into_iter().filter(|(k, v)| same.get(k) != Some(v)).collect();
                 minimal.insert(key, Value::Object(differing));
             }

@@ -130,7 +130,8 @@ fn resuming_from_a_task_repeats_it_and_what_follows() {
 fn an_interrupt_at_the_terminal_cancels_the_run() {
     let instance = Instance::start();
     let mark = instance.dir().join("mark");
-    let path = file(&instance, "long.sloth", &format!("task('long'):command('echo begun >> {}; sleep 60')", mark.display()));
+    let path =
+        file(&instance, "long.sloth", &format!("task('long'):command('echo begun >> {}; sleep 60')", mark.display()));
     let mut command = instance.ctl_command(&["run", &path, "-o", "json"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("slothctl runs");
     holds(&mark, "begun");
@@ -147,7 +148,8 @@ fn an_interrupt_at_the_terminal_cancels_the_run() {
 fn a_run_can_end_with_its_client() {
     let instance = Instance::start();
     let mark = instance.dir().join("mark");
-    let path = file(&instance, "long.sloth", &format!("task('long'):command('echo begun >> {}; sleep 60')", mark.display()));
+    let path =
+        file(&instance, "long.sloth", &format!("task('long'):command('echo begun >> {}; sleep 60')", mark.display()));
     let mut command = instance.ctl_command(&["run", &path, "--attach-lifetime", "-o", "json"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("slothctl runs");
     holds(&mark, "begun");

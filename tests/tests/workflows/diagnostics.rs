@@ -59,7 +59,11 @@ fn what_is_wrong_is_shown_to_people_with_its_line() {
     let path = file(&instance, "flow.sloth", "task('a')\n  :command('true')\n  :retrys(3)\n");
     let ran = ctl(&instance, &["validate", &path, "--evaluate"]);
     assert_eq!(ran.code, 2, "{}{}", ran.out, ran.err);
-    assert!(ran.out.contains("flow.sloth:3") && ran.out.contains("error E112") && ran.out.contains("retries"), "{}", ran.out);
+    assert!(
+        ran.out.contains("flow.sloth:3") && ran.out.contains("error E112") && ran.out.contains("retries"),
+        "{}",
+        ran.out
+    );
     assert!(ran.out.contains(":retrys(3)"), "the line itself: {}", ran.out);
     let ran = ctl(&instance, &["run", &path]);
     assert_eq!(ran.code, 2);
@@ -69,7 +73,11 @@ fn what_is_wrong_is_shown_to_people_with_its_line() {
 #[test]
 fn graphs_are_shown_without_a_daemon() {
     let instance = Instance::prepare();
-    let path = file(&instance, "g.sloth", "task('a'):command('true') task('b'):depends_on('a'):command('true') workflow.define('w'):tasks({'a','b'})");
+    let path = file(
+        &instance,
+        "g.sloth",
+        "task('a'):command('true') task('b'):depends_on('a'):command('true') workflow.define('w'):tasks({'a','b'})",
+    );
     let tree = ctl(&instance, &["workflow", "show", "-f", &path]);
     assert_eq!(tree.code, 0, "{}{}", tree.out, tree.err);
     assert!(tree.out.contains("b  <- a"), "{}", tree.out);

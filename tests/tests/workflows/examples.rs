@@ -83,7 +83,10 @@ fn every_example_is_tried() {
     assert_eq!(found, TRIED);
     for name in found {
         let text = text(example(&name));
-        assert!(text.starts_with("-- ") && text.contains("slothctl run "), "{name} does not say what it does and how to run it");
+        assert!(
+            text.starts_with("-- ") && text.contains("slothctl run "),
+            "{name} does not say what it does and how to run it"
+        );
     }
 }
 
@@ -122,7 +125,17 @@ fn certificates_that_expire_are_named() {
     let dir = place(&instance, "certificates");
     let openssl = |name: &str, days: &str| {
         Command::new("openssl")
-            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "/dev/null"])
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:prime256v1",
+                "-nodes",
+                "-keyout",
+                "/dev/null",
+            ])
             .args(["-subj", "/CN=test", "-days", days, "-out"])
             .arg(dir.join(name))
             .output()
@@ -330,10 +343,17 @@ fn a_deployment_is_promoted_or_put_back() {
     let good = completes(&instance, "staged_deploy.sloth", &[base, ("version", "1.0")]);
     assert_eq!(task(&good, "promote")["status"], "completed");
     assert_eq!(task(&good, "restore_canary")["status"], "skipped");
-    let bad = completes(&instance, "staged_deploy.sloth", &[base, ("version", "2.0"), ("smoke", "grep -q 1.0 version")]);
-    assert_eq!((task(&bad, "smoke")["status"].as_str(), &task(&bad, "smoke")["ignored"]), (Some("failed"), &json!(true)));
+    let bad =
+        completes(&instance, "staged_deploy.sloth", &[base, ("version", "2.0"), ("smoke", "grep -q 1.0 version")]);
+    assert_eq!(
+        (task(&bad, "smoke")["status"].as_str(), &task(&bad, "smoke")["ignored"]),
+        (Some("failed"), &json!(true))
+    );
     assert_eq!(task(&bad, "promote")["status"], "skipped");
-    assert_eq!((text(root.join("canary/version")), text(root.join("live/version"))), ("1.0\n".to_owned(), "1.0\n".to_owned()));
+    assert_eq!(
+        (text(root.join("canary/version")), text(root.join("live/version"))),
+        ("1.0\n".to_owned(), "1.0\n".to_owned())
+    );
 }
 
 #[test]
@@ -341,11 +361,13 @@ fn words_flow_through_a_pipeline() {
     let instance = Instance::start();
     let dir = place(&instance, "texts");
     for n in 0..20 {
-        fs::write(dir.join(format!("{n}.md")), format!("sloth sloth daemon word{} a", "x".repeat(n + 1))).expect("writable");
+        fs::write(dir.join(format!("{n}.md")), format!("sloth sloth daemon word{} a", "x".repeat(n + 1)))
+            .expect("writable");
     }
     let out = instance.dir().join("words.csv");
     let pattern = format!("{}/*.md", dir.display());
-    let summary = completes(&instance, "word_pipeline.sloth", &[("pattern", &pattern), ("out", shown(&out)), ("top", "2")]);
+    let summary =
+        completes(&instance, "word_pipeline.sloth", &[("pattern", &pattern), ("out", shown(&out)), ("top", "2")]);
     assert_eq!(text(&out), "word,count\nsloth,40\ndaemon,20\n");
     assert_eq!(task(&summary, "count")["output"]["files"], 20);
 }
@@ -358,7 +380,10 @@ fn an_inventory_knows_what_has_changed() {
     write("a", "1");
     write("b", "1");
     let values = [("dir", shown(&dir)), ("inventory", shown(&inventory))];
-    assert_eq!(completes(&instance, "checksums.sloth", &values)["outputs"], json!({"added": 2, "modified": 0, "removed": 0}));
+    assert_eq!(
+        completes(&instance, "checksums.sloth", &values)["outputs"],
+        json!({"added": 2, "modified": 0, "removed": 0})
+    );
     let same = completes(&instance, "checksums.sloth", &values);
     assert_eq!(task(&same, "compare")["changed"], false);
     write("b", "2");
@@ -367,7 +392,10 @@ fn an_inventory_knows_what_has_changed() {
     let (ran, summary) = run(&instance, "checksums.sloth", &values, &["--set", "strict=true"]);
     assert_eq!(ran.code, 1);
     assert_eq!(task(&summary, "compare")["message"], "1 added, 1 changed, 1 removed");
-    assert_eq!(completes(&instance, "checksums.sloth", &values)["outputs"], json!({"added": 1, "modified": 1, "removed": 1}));
+    assert_eq!(
+        completes(&instance, "checksums.sloth", &values)["outputs"],
+        json!({"added": 1, "modified": 1, "removed": 1})
+    );
 }
 
 #[test]

@@ -52,8 +52,10 @@ fn a_task_that_never_ends_meets_its_timeout() {
         "string.rep('a', 50):find(string.rep('a*', 30) .. 'b')",
         "table.sort({3,1,2}, function() while true do end end)",
     ] {
-        let program = format!("task('evil'):timeout('500ms'):command(function() {body} end)\ntask('good'):command('true')
-            workflow.define('w'):config({{ continue_on_error = true }}):tasks({{'evil', 'good'}})");
+        let program = format!(
+            "task('evil'):timeout('500ms'):command(function() {body} end)\ntask('good'):command('true')
+            workflow.define('w'):config({{ continue_on_error = true }}):tasks({{'evil', 'good'}})"
+        );
         let began = Instant::now();
         let (_, summary) = run(&instance, &program, &[]);
         let evil = crate::support::task(&summary, "evil");
@@ -75,7 +77,8 @@ fn memory_bombs_fail_the_run_alone() {
         "local function f(...) return f(1, ...) end f()",
         "local b = buffer.create(1073741824)",
     ] {
-        let (code, summary) = run(&instance, &format!("task('bomb'):timeout('20s'):command(function() {body} end)"), &[]);
+        let (code, summary) =
+            run(&instance, &format!("task('bomb'):timeout('20s'):command(function() {body} end)"), &[]);
         assert_eq!((code, summary["status"].as_str()), (1, Some("failed")), "{body}: {summary:#}");
     }
     is_well(&instance);
@@ -114,7 +117,9 @@ fn there_is_no_way_out_of_the_sandbox() {
         "return os.getenv('SLOTHD_ROOT') ~= nil or os.getenv('SLOTH_TOKEN') ~= nil",
         "return newproxy ~= nil and getmetatable(newproxy(true)).__gc ~= nil",
     ] {
-        let program = format!("task('way'):command(function() local found = (function() {body} end)() return not found, 'a way out' end)");
+        let program = format!(
+            "task('way'):command(function() local found = (function() {body} end)() return not found, 'a way out' end)"
+        );
         completes(&instance, &program, &[]);
     }
     is_well(&instance);

@@ -89,7 +89,8 @@ fn exit_codes_follow_from_the_reason() {
 #[test]
 fn a_failed_task_shows_its_last_lines_and_what_it_said() {
     let instance = Instance::start();
-    let path = file(&instance, "bad.sloth", "task('noisy'):command('for i in $(seq 40); do echo line $i; done; exit 7')");
+    let path =
+        file(&instance, "bad.sloth", "task('noisy'):command('for i in $(seq 40); do echo line $i; done; exit 7')");
     let ran = ctl(&instance, &["run", &path]);
     assert_eq!(ran.code, 1);
     assert!(ran.out.contains("fail   noisy failed"), "{}", ran.out);
@@ -108,7 +109,20 @@ task("t"):params({ p = "own", q = "own" }):command(function(this, params)
     p = params.p, q = params.q, global = _G.params.p }
 end)"#;
     let path = file(&instance, "values.sloth", program);
-    let words = ["run", &path, "-v", &yaml, "--set", "nested.a=true", "--set-string", "nested.c=5", "--param", "p=9", "-o", "json"];
+    let words = [
+        "run",
+        &path,
+        "-v",
+        &yaml,
+        "--set",
+        "nested.a=true",
+        "--set-string",
+        "nested.c=5",
+        "--param",
+        "p=9",
+        "-o",
+        "json",
+    ];
     let output = instance
         .ctl_command(&words)
         .env("SLOTH_VALUES_REGION", "eu")
@@ -116,7 +130,8 @@ end)"#;
         .output()
         .expect("slothctl runs");
     let (out, err) = texts(&output);
-    let summary: Value = serde_json::from_str(out.lines().last().unwrap_or_default()).unwrap_or_else(|_| panic!("{out}{err}"));
+    let summary: Value =
+        serde_json::from_str(out.lines().last().unwrap_or_default()).unwrap_or_else(|_| panic!("{out}{err}"));
     let expected = json!({"region": "eu", "list": [1, 2, 3], "nested": {"a": true, "b": 2, "c": "5"}, "d": true,
         "p": 9, "q": "own", "global": 9});
     assert_eq!(task(&summary, "t")["output"], expected);
@@ -165,10 +180,14 @@ fn a_run_without_a_daemon_has_one_of_its_own() {
     assert!(!root.join("slothd.sock").exists(), "its daemon is still there");
     assert!(root.join("stacks.db").exists());
     let mut temporary = std::process::Command::new(program("slothctl"));
-    temporary.args(["run", &path, "--standalone", "--summary-only"]).env_remove("SLOTHD_ROOT").env("TMPDIR", instance.dir());
+    temporary
+        .args(["run", &path, "--standalone", "--summary-only"])
+        .env_remove("SLOTHD_ROOT")
+        .env("TMPDIR", instance.dir());
     assert!(temporary.output().expect("slothctl runs").status.success());
     let left = std::fs::read_dir(instance.dir()).expect("readable").flatten();
-    let left: Vec<_> = left.map(|entry| entry.file_name()).filter(|name| name.to_string_lossy().starts_with("slothctl-")).collect();
+    let left: Vec<_> =
+        left.map(|entry| entry.file_name()).filter(|name| name.to_string_lossy().starts_with("slothctl-")).collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
@@ -195,7 +214,8 @@ workflow.define("long"):tasks(chain(names))"#;
     let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     for n in 1..=12 {
         let name = format!("t{n}");
-        let done = lines.iter().filter(|line| line["type"] == "task.completed" && line["task"] == name.as_str()).count();
+        let done =
+            lines.iter().filter(|line| line["type"] == "task.completed" && line["task"] == name.as_str()).count();
         let said = lines.iter().filter(|line| line["type"] == "log" && line["msg"] == format!("line {n}")).count();
         assert_eq!((done, said), (1, 1), "{name}:\n{out}");
     }
@@ -242,7 +262,11 @@ export("n", 7)"#;
 #[test]
 fn saved_workflows_run_by_name_and_only_while_active() {
     let instance = Instance::start();
-    let path = file(&instance, "lib/site.sloth", "local t = import('text.lua') task('a'):command(function() return true, t end)");
+    let path = file(
+        &instance,
+        "lib/site.sloth",
+        "local t = import('text.lua') task('a'):command(function() return true, t end)",
+    );
     file(&instance, "lib/text.lua", "return 'from the library'");
     assert_eq!(ctl(&instance, &["saved", "add", "site", "-f", &path, "-d", "The site"]).code, 0);
     std::fs::remove_dir_all(instance.dir().join("lib")).expect("written");

@@ -15,7 +15,20 @@ fn a_schedule_runs_the_program_that_it_was_given() {
         "night.sloth",
         "task('a'):command(function() return true, values.word .. ' ' .. params.p, { word = values.word } end) workflow.define('w'):tasks({'a'})",
     );
-    let words = ["scheduler", "add", "night", "--manual", "-f", &path, "--stack", "lab", "--set", "word=good", "--param", "p=night"];
+    let words = [
+        "scheduler",
+        "add",
+        "night",
+        "--manual",
+        "-f",
+        &path,
+        "--stack",
+        "lab",
+        "--set",
+        "word=good",
+        "--param",
+        "p=night",
+    ];
     let added = ctl(&instance, &words);
     assert_eq!(added.code, 0, "{}{}", added.out, added.err);
     // What the file becomes later is not what was scheduled.

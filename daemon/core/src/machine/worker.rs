@@ -267,13 +267,7 @@ impl Machine {
     }
 
     /// Pauses a run, or lets it go on. Whether that changed something.
-    pub(super) fn pause_run(
-        &mut self,
-        run: RunId,
-        pause: bool,
-        token: Token,
-        effects: &mut Effects,
-    ) {
+    pub(super) fn pause_run(&mut self, run: RunId, pause: bool, token: Token, effects: &mut Effects) {
         let answer = self.try_pause_run(run, pause, effects);
         effects.late.push(Late::Reply(token, answer));
     }
@@ -384,14 +378,7 @@ impl Machine {
     }
 
     /// The worker is lost; another one goes on as soon as there is a place.
-    pub(super) fn interrupt(
-        &mut self,
-        now: Moment,
-        id: RunId,
-        why: String,
-        counts: bool,
-        effects: &mut Effects,
-    ) {
+    pub(super) fn interrupt(&mut self, now: Moment, id: RunId, why: String, counts: bool, effects: &mut Effects) {
         let Some(active) = self.runs.get_mut(&id) else { return };
         active.phase = Phase::Resting;
         let run = Arc::make_mut(&mut active.run);

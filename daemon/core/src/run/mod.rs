@@ -5,9 +5,7 @@ mod workflow;
 use std::borrow::Cow;
 use std::time::Duration;
 
-pub use workflow::{
-    CancelWish, Compensation, WorkerNews, WorkerOrder, WorkflowAction, WorkflowEnd, WorkflowRun,
-};
+pub use workflow::{CancelWish, Compensation, WorkerNews, WorkerOrder, WorkflowAction, WorkflowEnd, WorkflowRun};
 
 use crate::{AttemptKey, Moment, RunId, ScheduleId, Uid};
 

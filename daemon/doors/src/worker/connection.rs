@@ -27,7 +27,9 @@ pub(super) async fn talk(stream: UnixStream, uid: Uid, service: Service) {
     let (reading, mut writing) = stream.into_split();
     let mut incoming = Incoming::new(reading, HELLO_MAX);
     let hello = match tokio::time::timeout(HELLO_TIME, incoming.next::<ToSlothd>()).await {
-        Ok(Ok(ToSlothd::Hello { protocol, run, worker, token, fresh })) => Hello { protocol, run, worker, token, fresh },
+        Ok(Ok(ToSlothd::Hello { protocol, run, worker, token, fresh })) => {
+            Hello { protocol, run, worker, token, fresh }
+        }
         Ok(Ok(_)) => return refuse(&mut writing, "invalid_argument", "the first message must be hello").await,
         Ok(Err(ReadError::Wrong(why))) => return refuse(&mut writing, "invalid_argument", &why).await,
         Ok(Err(_)) | Err(_) => return,

@@ -64,7 +64,8 @@ async fn dial(url: &Url) -> Result<Box<dyn Stream>, Trouble> {
     let count = addresses.len();
     for (index, address) in addresses.into_iter().enumerate() {
         let attempt = TcpStream::connect(address);
-        let result = if index + 1 < count { tokio::time::timeout(PER_ADDRESS, attempt).await } else { Ok(attempt.await) };
+        let result =
+            if index + 1 < count { tokio::time::timeout(PER_ADDRESS, attempt).await } else { Ok(attempt.await) };
         match result {
             Ok(Ok(stream)) => {
                 // Small requests and answers must not wait for each other; a socket that cannot is still a connection.
@@ -87,7 +88,9 @@ pub(crate) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, St
 
 async fn secure(stream: Box<dyn Stream>, url: &Url, tls: &Tls) -> Result<Box<dyn Stream>, Trouble> {
     let name = match url.host() {
-        Some(Host::Domain(name)) => ServerName::try_from(name.to_owned()).map_err(|error| connection(error.to_string()))?,
+        Some(Host::Domain(name)) => {
+            ServerName::try_from(name.to_owned()).map_err(|error| connection(error.to_string()))?
+        }
         Some(Host::Ipv4(address)) => ServerName::from(std::net::IpAddr::from(address)),
         Some(Host::Ipv6(address)) => ServerName::from(std::net::IpAddr::from(address)),
         None => return Err(Trouble::Request(format!("the URL `{url}` has no host"))),
@@ -101,7 +104,9 @@ async fn secure(stream: Box<dyn Stream>, url: &Url, tls: &Tls) -> Result<Box<dyn
 
 /// `Basic` credentials of a URL, when it has any.
 pub(crate) fn basic(url: &Url) -> Option<String> {
-    let decoded = |text: &str| String::from_utf8_lossy(&percent_encoding::percent_decode_str(text).collect::<Vec<_>>()).into_owned();
+    let decoded = |text: &str| {
+        String::from_utf8_lossy(&percent_encoding::percent_decode_str(text).collect::<Vec<_>>()).into_owned()
+    };
     let (user, password) = (decoded(url.username()), decoded(url.password().unwrap_or_default()));
     (!user.is_empty() || url.password().is_some())
         .then(|| format!("Basic {}", to_base64(format!("{user}:{password}").as_bytes())))

@@ -30,9 +30,10 @@ pub(crate) async fn download(call: Call, mut order: Order) -> Reply {
     order.body_max = body_max(args);
     let checksum = match args.opt_text("checksum") {
         None => None,
-        Some(text) => Some(Checksum::parse(&text).ok_or_else(|| {
-            Failure::argument("checksum", format_args!("algorithm:hex expected, got {text:?}"))
-        })?),
+        Some(text) => Some(
+            Checksum::parse(&text)
+                .ok_or_else(|| Failure::argument("checksum", format_args!("algorithm:hex expected, got {text:?}")))?,
+        ),
     };
     let target = call.ctx.resolve(&args.text("dest")?);
     let plan = Plan { order, target, checksum, resume: args.flag("resume") };
@@ -40,8 +41,7 @@ pub(crate) async fn download(call: Call, mut order: Order) -> Reply {
     if let Some(verdict) = plan.standing(simulated).await? {
         return Ok(vec![keep::outcome(&plan.target, verdict, simulated, "download")]);
     }
-    let (changed, bytes) =
-        plan.perform(&call).await.map_err(|trouble| trouble.of("GET", &plan.order.shown()))?;
+    let (changed, bytes) = plan.perform(&call).await.map_err(|trouble| trouble.of("GET", &plan.order.shown()))?;
     let mut info = keep::outcome(&plan.target, changed, false, "download");
     if let Data::Map(entries) = &mut info {
         entries.push(("bytes".into(), Data::from(bytes)));
@@ -77,11 +77,8 @@ impl Plan {
     }
 
     async fn perform(&self, call: &Call) -> Result<(bool, u64), Trouble> {
-        let part = if self.resume {
-            self.beside("part")
-        } else {
-            self.beside(&format!("{}.part", crate::crypto::uuid_v4()))
-        };
+        let part =
+            if self.resume { self.beside("part") } else { self.beside(&format!("{}.part", crate::crypto::uuid_v4())) };
         let result = self.fill(call, &part).await;
         if !self.resume && result.is_err() {
             // It has failed for another reason already.
@@ -147,7 +144,8 @@ impl Plan {
 
 fn begins_at(answer: &Answer, at: u64) -> bool {
     let range = answer.headers.get(CONTENT_RANGE).and_then(|range| range.to_str().ok()).unwrap_or_default();
-    range.strip_prefix("bytes ").and_then(|rest| rest.split('-').next()).and_then(|begin| begin.parse().ok()) == Some(at)
+    range.strip_prefix("bytes ").and_then(|rest| rest.split('-').next()).and_then(|begin| begin.parse().ok())
+        == Some(at)
 }
 
 /// What `If-Range` takes: a strong entity tag, or a date.
@@ -174,7 +172,8 @@ pub(crate) async fn output(call: &Call, mut order: Order, path: &str) -> Reply {
         part.take(&mut answer, &order).await?;
         Ok((answer, Vec::new(), part.length))
     };
-    let result = persist(&call.ctx, &order, attempt, |(answer, _, _)| (answer.status, retry_after(&answer.headers))).await;
+    let result =
+        persist(&call.ctx, &order, attempt, |(answer, _, _)| (answer.status, retry_after(&answer.headers))).await;
     let (answer, body, bytes) = result.map_err(|trouble| {
         let _ = std::fs::remove_file(&part);
         trouble.of(order.method.as_str(), &order.shown())

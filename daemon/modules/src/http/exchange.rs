@@ -8,7 +8,9 @@ use std::task::{Context, Poll};
 use http_body_util::BodyExt;
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
+use hyper::header::{
+    ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT,
+};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use url::{Position, Url};
@@ -118,7 +120,11 @@ pub(crate) async fn exchange(order: &Order) -> Result<Answer, Trouble> {
 fn request(order: &Order) -> Result<Request<Body>, Trouble> {
     let url = &order.url;
     let forwarded = order.proxy.as_ref().filter(|_| url.scheme() == "http");
-    let target = if forwarded.is_some() { &url[..Position::AfterQuery] } else { &url[Position::BeforePath..Position::AfterQuery] };
+    let target = if forwarded.is_some() {
+        &url[..Position::AfterQuery]
+    } else {
+        &url[Position::BeforePath..Position::AfterQuery]
+    };
     let mut request = Request::builder()
         .method(order.method.clone())
         .uri(target)

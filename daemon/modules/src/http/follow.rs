@@ -59,7 +59,8 @@ fn redirected(order: &Order, answer: &Answer) -> Result<Option<Order>, Trouble> 
     }
     let Some(location) = answer.headers.get(LOCATION) else { return Ok(None) };
     let location = String::from_utf8_lossy(location.as_bytes()).into_owned();
-    let mut url = order.url.join(&location).map_err(|error| Trouble::Broken(format!("redirect to {location:?}: {error}")))?;
+    let mut url =
+        order.url.join(&location).map_err(|error| Trouble::Broken(format!("redirect to {location:?}: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err(Trouble::Broken(format!("redirect to {location:?}: not http or https")));
     }

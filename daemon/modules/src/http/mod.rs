@@ -95,20 +95,45 @@ const UPLOAD: &[Param] = request_options!(may("method", Type::Str, "\"PUT\""), m
 const WAIT: &[Param] = request_options!(may("status", Type::Any, "200"), may("interval", Type::Duration, "\"2s\""));
 
 const FUNCTIONS: &[Function] = &[
-    options(value("get", ONLY_URL, RESPONSE, "GET. A status of error is a response, not a failure.", Body::Async(|call| {
-        send(call, Method::GET)
-    })), OPTIONS_BODY),
+    options(
+        value(
+            "get",
+            ONLY_URL,
+            RESPONSE,
+            "GET. A status of error is a response, not a failure.",
+            Body::Async(|call| send(call, Method::GET)),
+        ),
+        OPTIONS_BODY,
+    ),
     options(value("head", ONLY_URL, RESPONSE, "HEAD.", Body::Async(|call| send(call, Method::HEAD))), OPTIONS),
-    options(value("delete", ONLY_URL, RESPONSE, "DELETE.", Body::Async(|call| send(call, Method::DELETE))), OPTIONS_BODY),
-    options(value("post", URL_BODY, RESPONSE, "POST. A table is sent as JSON.", Body::Async(|call| {
-        send(call, Method::POST)
-    })), OPTIONS),
-    options(value("put", URL_BODY, RESPONSE, "PUT. A table is sent as JSON.", Body::Async(|call| {
-        send(call, Method::PUT)
-    })), OPTIONS),
-    options(value("patch", URL_BODY, RESPONSE, "PATCH. A table is sent as JSON.", Body::Async(|call| {
-        send(call, Method::PATCH)
-    })), OPTIONS),
+    options(
+        value("delete", ONLY_URL, RESPONSE, "DELETE.", Body::Async(|call| send(call, Method::DELETE))),
+        OPTIONS_BODY,
+    ),
+    options(
+        value(
+            "post",
+            URL_BODY,
+            RESPONSE,
+            "POST. A table is sent as JSON.",
+            Body::Async(|call| send(call, Method::POST)),
+        ),
+        OPTIONS,
+    ),
+    options(
+        value("put", URL_BODY, RESPONSE, "PUT. A table is sent as JSON.", Body::Async(|call| send(call, Method::PUT))),
+        OPTIONS,
+    ),
+    options(
+        value(
+            "patch",
+            URL_BODY,
+            RESPONSE,
+            "PATCH. A table is sent as JSON.",
+            Body::Async(|call| send(call, Method::PATCH)),
+        ),
+        OPTIONS,
+    ),
     options(value("request", ONLY_URL, RESPONSE, "Any method.", Body::Async(|call| send(call, Method::GET))), OPEN),
     changing(options(
         value(
@@ -116,10 +141,12 @@ const FUNCTIONS: &[Function] = &[
             &[URL, need("dest", Type::Str)],
             "{changed: boolean, path: string, bytes: number}",
             "To a file, whole or not at all; `timeout` is the longest time without progress.",
-            Body::Async(|call| Box::pin(async move {
-                let order = Order::of(&call, Method::GET)?;
-                download(call, order).await
-            })),
+            Body::Async(|call| {
+                Box::pin(async move {
+                    let order = Order::of(&call, Method::GET)?;
+                    download(call, order).await
+                })
+            }),
         ),
         DOWNLOAD,
     )),
@@ -127,20 +154,36 @@ const FUNCTIONS: &[Function] = &[
         value("upload", &[URL, need("path", Type::Str)], RESPONSE, "Sends a file as the body.", Body::Async(upload)),
         UPLOAD,
     ),
-    luau("client", &[may("defaults", Type::Map, "{}")], "{[string]: any}", "The same functions with defaults; `base_url` goes before paths."),
+    luau(
+        "client",
+        &[may("defaults", Type::Map, "{}")],
+        "{[string]: any}",
+        "The same functions with defaults; `base_url` goes before paths.",
+    ),
     luau("is_success", &[need("response", Type::Map)], "boolean", "Whether a status is 2xx."),
-    luau("is_error", &[need("response", Type::Map)], "boolean", "Whether a status is 4xx or 5xx, or there is no response."),
+    luau(
+        "is_error",
+        &[need("response", Type::Map)],
+        "boolean",
+        "Whether a status is 4xx or 5xx, or there is no response.",
+    ),
     pure("url_encode", &[named("text", &["s"], Type::Str)], "string", "Percent-encoded.", |a| {
         give(percent_encode(&a.text("text")?))
     }),
     pure("url_decode", &[named("text", &["s"], Type::Str)], "string", "From percent-encoding.", |a| {
         give(Data::Str(percent_decode(&a.bytes("text")?)))
     }),
-    pure("build_url", &[need("base", Type::Str), may("query", Type::Map, "{}")], "string", "A URL with a query.", |a| {
-        let mut url = order::parse_url("base", &a.text("base")?)?;
-        order::add_query(&mut url, a.get("query"))?;
-        give(url.to_string())
-    }),
+    pure(
+        "build_url",
+        &[need("base", Type::Str), may("query", Type::Map, "{}")],
+        "string",
+        "A URL with a query.",
+        |a| {
+            let mut url = order::parse_url("base", &a.text("base")?)?;
+            order::add_query(&mut url, a.get("query"))?;
+            give(url.to_string())
+        },
+    ),
     pure("parse_json", &[named("text", &["s"], Type::Str)], "any", "Reads JSON.", |a| {
         give(JSON.read(&a.bytes("text")?, false)?)
     }),
@@ -149,25 +192,44 @@ const FUNCTIONS: &[Function] = &[
     }),
     family(
         options(
-            value("wait_for", ONLY_URL, "(boolean, string)", "Waits until a URL answers with a status.", Body::Async(|call| {
-                Box::pin(async move {
-                    let order = Order::of(&call, Method::GET)?;
-                    wait::wait_for(call, order).await
-                })
-            })),
+            value(
+                "wait_for",
+                ONLY_URL,
+                "(boolean, string)",
+                "Waits until a URL answers with a status.",
+                Body::Async(|call| {
+                    Box::pin(async move {
+                        let order = Order::of(&call, Method::GET)?;
+                        wait::wait_for(call, order).await
+                    })
+                }),
+            ),
             WAIT,
         ),
         Family::P,
     ),
-    options(value("_open", ONLY_URL, RESPONSE, "Begins a response that is read in pieces.", Body::Async(|call| {
-        Box::pin(async move {
-            let order = Order::of(&call, Method::GET)?;
-            streams::open(call, order).await
-        })
-    })), OPEN),
-    value("_read", &[need("stream", Type::Int)], "{string}?", "Pieces of a response.", Body::Async(|call| {
-        Box::pin(streams::read(call))
-    })),
+    options(
+        value(
+            "_open",
+            ONLY_URL,
+            RESPONSE,
+            "Begins a response that is read in pieces.",
+            Body::Async(|call| {
+                Box::pin(async move {
+                    let order = Order::of(&call, Method::GET)?;
+                    streams::open(call, order).await
+                })
+            }),
+        ),
+        OPEN,
+    ),
+    value(
+        "_read",
+        &[need("stream", Type::Int)],
+        "{string}?",
+        "Pieces of a response.",
+        Body::Async(|call| Box::pin(streams::read(call))),
+    ),
     pure("_close", &[need("stream", Type::Int)], "()", "Ends the reading of a response.", |a| {
         streams::close(count(a, "stream", usize::MAX)?);
         Ok(Vec::new())

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use hyper::Method;
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use sloth_lua::{Args, Call, Data, Failure};
 use url::Url;
 
@@ -134,9 +134,9 @@ fn pairs(name: &'static str, value: Option<&Data>) -> Result<Vec<(String, String
         for item in items {
             let text = match item {
                 Data::Bool(value) => value.to_string(),
-                item => item.to_text().ok_or_else(|| {
-                    Failure::argument(name, format_args!("`{key}` is a {}", item.type_name()))
-                })?,
+                item => item
+                    .to_text()
+                    .ok_or_else(|| Failure::argument(name, format_args!("`{key}` is a {}", item.type_name())))?,
             };
             pairs.push((key.clone(), text));
         }
@@ -184,16 +184,16 @@ fn authorization(auth: Option<&Data>) -> Result<Option<String>, Failure> {
 
 fn body(call: &Call) -> Result<Outgoing, Failure> {
     let args = &call.args;
-    let json = |value: &Data| {
-        JSON.write(value, Style::default()).map(|text| Outgoing::bytes(text, Some("application/json")))
-    };
+    let json =
+        |value: &Data| JSON.write(value, Style::default()).map(|text| Outgoing::bytes(text, Some("application/json")));
     if let Some(parts) = args.get("multipart") {
         let Data::Map(parts) = parts else { return Err(Failure::argument("multipart", "table with names expected")) };
         let boundary = format!("sloth-{}", crate::crypto::uuid_v4());
         return Outgoing::multipart(parts, &boundary, |path| call.ctx.resolve(path)).map_err(Failure::new);
     }
     if let Some(form) = args.get("form") {
-        let text = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs("form", Some(form))?).finish();
+        let text =
+            url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs("form", Some(form))?).finish();
         return Ok(Outgoing::bytes(text, Some("application/x-www-form-urlencoded")));
     }
     if let Some(value) = args.get("json") {

@@ -96,7 +96,10 @@ impl Outgoing {
 type Open = Option<(File, u64)>;
 
 /// The next piece. A file that has become shorter is an error: its length is already announced.
-async fn next(mut pieces: VecDeque<Piece>, mut open: Open) -> io::Result<Option<(Frame<Bytes>, (VecDeque<Piece>, Open))>> {
+async fn next(
+    mut pieces: VecDeque<Piece>,
+    mut open: Open,
+) -> io::Result<Option<(Frame<Bytes>, (VecDeque<Piece>, Open))>> {
     loop {
         if let Some((mut file, left)) = open.take() {
             let mut chunk = vec![0; CHUNK.min(usize::try_from(left).unwrap_or(CHUNK))];
@@ -132,9 +135,10 @@ fn plain(name: &str, value: &Data) -> Result<Vec<u8>, String> {
     match value {
         Data::Str(bytes) => Ok(bytes.clone()),
         Data::Bool(value) => Ok(value.to_string().into_bytes()),
-        other => other.to_text().map(String::into_bytes).ok_or_else(|| {
-            format!("the part `{name}` is a {} without `path` and `content`", other.type_name())
-        }),
+        other => other
+            .to_text()
+            .map(String::into_bytes)
+            .ok_or_else(|| format!("the part `{name}` is a {} without `path` and `content`", other.type_name())),
     }
 }
 

@@ -86,7 +86,8 @@ pub(crate) async fn answer(call: &Call, order: &Order) -> Reply {
         return give(simulated(order));
     }
     let began = Instant::now();
-    let reception = receive(&call.ctx, order).await.map_err(|trouble| trouble.of(order.method.as_str(), &order.shown()))?;
+    let reception =
+        receive(&call.ctx, order).await.map_err(|trouble| trouble.of(order.method.as_str(), &order.shown()))?;
     give(whole(reception.status, &reception.headers, &reception.url, reception.body, began))
 }
 

@@ -82,9 +82,8 @@ pub(crate) fn digest_of(path: &Path, digest: Digest) -> io::Result<String> {
 /// Moves a finished part to its place, unless the same is there already; whether something changed. Blocks.
 pub(crate) fn publish(part: &Path, target: &Path) -> io::Result<bool> {
     let target = keep::real_target(target);
-    let same = std::fs::metadata(&target).is_ok_and(|old| {
-        old.is_file() && std::fs::metadata(part).is_ok_and(|new| new.len() == old.len())
-    });
+    let same = std::fs::metadata(&target)
+        .is_ok_and(|old| old.is_file() && std::fs::metadata(part).is_ok_and(|new| new.len() == old.len()));
     if same && digest_of(part, Digest::Sha256)? == digest_of(&target, Digest::Sha256)? {
         std::fs::remove_file(part)?;
         return Ok(false);

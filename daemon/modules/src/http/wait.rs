@@ -20,7 +20,10 @@ pub(crate) async fn wait_for(call: Call, mut order: Order) -> Reply {
         order.timeout = left.min(Duration::from_secs(10)).max(Duration::from_millis(1));
         let seen = match receive(&call.ctx, &order).await {
             Ok(reception) if wanted.contains(&reception.status.as_u16()) => {
-                return Ok(vec![Data::Bool(true), Data::text(format!("{} answers {}", order.shown(), reception.status))]);
+                return Ok(vec![
+                    Data::Bool(true),
+                    Data::text(format!("{} answers {}", order.shown(), reception.status)),
+                ]);
             }
             Ok(reception) => format!("status {}", reception.status),
             Err(trouble @ super::trouble::Trouble::Ended(_)) => return Err(trouble.of("GET", &order.shown())),

@@ -48,14 +48,7 @@ pub(super) fn format(at: &ZonedDateTime, layout: &str) -> Result<String, String>
 }
 
 /// Layouts that are tried when none is given.
-const USUAL: [&str; 6] = [
-    "RFC3339",
-    "%Y-%m-%d %H:%M:%S",
-    "%Y-%m-%dT%H:%M:%S",
-    "%Y-%m-%d %H:%M",
-    "%Y-%m-%d",
-    "RFC1123",
-];
+const USUAL: [&str; 6] = ["RFC3339", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d", "RFC1123"];
 
 /// Reads an instant. What the text does not say about the zone is `zone`; a missing time is midnight, a missing date
 /// today.

@@ -70,7 +70,9 @@ const FUNCTIONS: &[Function] = &[
     pure("duration", &[named("text", &["s"], Type::Any)], "number", "Seconds of a duration such as `1h30m`.", |a| {
         give(read_duration(&crate::describe::any(a, "text")).map_err(Failure::new)?)
     }),
-    pure("since", AT, "number", "Seconds that have passed since.", |a| give(seconds(Timestamp::now()) - seconds(at(a)?))),
+    pure("since", AT, "number", "Seconds that have passed since.", |a| {
+        give(seconds(Timestamp::now()) - seconds(at(a)?))
+    }),
     pure("until", AT, "number", "Seconds until then.", |a| give(seconds(at(a)?) - seconds(Timestamp::now()))),
     family(
         value(
@@ -154,7 +156,9 @@ pub(crate) fn seconds(at: Timestamp) -> f64 {
 fn at(args: &Args) -> Result<Timestamp, Failure> {
     match args.num("at") {
         None => Ok(Timestamp::now()),
-        Some(seconds) => instant(seconds).ok_or_else(|| Failure::argument("at", format_args!("{seconds} is no instant"))),
+        Some(seconds) => {
+            instant(seconds).ok_or_else(|| Failure::argument("at", format_args!("{seconds} is no instant")))
+        }
     }
 }
 
@@ -211,8 +215,8 @@ fn step(args: &Args, rounding: fn(f64) -> f64) -> Reply {
 fn sleep(call: Call) -> BoxFuture<Reply> {
     Box::pin(async move {
         let wanted = number(&call.args, "duration")?.max(0.0);
-        let time = Duration::try_from_secs_f64(wanted / 1000.0)
-            .map_err(|_| Failure::argument("duration", "too long"))?;
+        let time =
+            Duration::try_from_secs_f64(wanted / 1000.0).map_err(|_| Failure::argument("duration", "too long"))?;
         tokio::select! {
             () = tokio::time::sleep(time) => Ok(Vec::new()),
             kind = call.ctx.cancel.cancelled() => Err(crate::ended(&kind)),

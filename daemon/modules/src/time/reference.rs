@@ -43,8 +43,10 @@ pub(super) fn pieces(layout: &str) -> Vec<Piece> {
     let mut text = String::new();
     let mut rest = layout;
     while !rest.is_empty() {
-        if let Some((after, colon)) =
-            rest.strip_prefix("Z07:00").map(|after| (after, true)).or(rest.strip_prefix("Z0700").map(|after| (after, false)))
+        if let Some((after, colon)) = rest
+            .strip_prefix("Z07:00")
+            .map(|after| (after, true))
+            .or(rest.strip_prefix("Z0700").map(|after| (after, false)))
         {
             pieces.push(Piece::Strftime(std::mem::take(&mut text)));
             pieces.push(Piece::Zulu { colon });

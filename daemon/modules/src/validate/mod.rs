@@ -49,7 +49,9 @@ const FUNCTIONS: &[Function] = &[
     check("ip", ONE, "The text is an address of IPv4 or IPv6.", |a| {
         of_text(a, "IP address", |text| text.parse::<IpAddr>().is_ok())
     }),
-    check("cidr", ONE, "The text is a network such as `10.0.0.0/8`.", |a| of_text(a, "network (address/bits)", is_cidr)),
+    check("cidr", ONE, "The text is a network such as `10.0.0.0/8`.", |a| {
+        of_text(a, "network (address/bits)", is_cidr)
+    }),
     check("regex", &[S, named("pattern", &["re"], Type::Str)], "The text matches a regular expression.", regex),
     check(
         "length",
@@ -148,9 +150,13 @@ mod tests {
         assert!(about("email", "a@b.test") && !about("email", "a") && !about("email", 5.0));
         assert!(about("url", "https://a.test") && !about("url", "a.test"));
         assert!(about("ip", "::1") && about("ip", "192.0.2.1") && !about("ip", "192.0.2.256"));
-        for (text, good) in
-            [("10.0.0.0/8", true), ("fd00::/8", true), ("10.0.0.0/33", false), ("10.0.0.0", false), ("10.0.0.0/+8", false)]
-        {
+        for (text, good) in [
+            ("10.0.0.0/8", true),
+            ("fd00::/8", true),
+            ("10.0.0.0/33", false),
+            ("10.0.0.0", false),
+            ("10.0.0.0/+8", false),
+        ] {
             assert_eq!(about("cidr", text), good, "{text}");
         }
         assert_eq!(ask("ip", Args::default().with("value", "x")), (false, "\"x\" is no IP address".into()));
@@ -162,7 +168,8 @@ mod tests {
         assert!(range(1.0).0 && range(5.0).0);
         assert_eq!(range(6.0), (false, "6 is above 5".into()));
         assert!(!range(f64::NAN).0);
-        let length = |value: Data| ask("length", Args::default().with("value", value).with("min", 2.0).with("max", 3.0));
+        let length =
+            |value: Data| ask("length", Args::default().with("value", value).with("min", 2.0).with("max", 3.0));
         assert!(length("äö".into()).0);
         assert_eq!(length(Data::texts(["a"])), (false, "1 items, at least 2 expected".into()));
         assert!(regex(&Args::default().with("value", "x").with("pattern", "(")).unwrap_err().raise);

@@ -72,7 +72,9 @@ fn simple(place: &str, value: &Data, word: &str, rule: &Data) -> Result<Option<S
     match word {
         "type" => kind(place, value, rule),
         "enum" => match rule {
-            Data::List(allowed) => Ok((!allowed.contains(value)).then(|| named(place, "is none of the allowed values"))),
+            Data::List(allowed) => {
+                Ok((!allowed.contains(value)).then(|| named(place, "is none of the allowed values")))
+            }
             _ => Err(wrong("`enum` is a list".into())),
         },
         "const" => Ok((value != rule).then(|| named(place, "is not the only allowed value"))),
@@ -178,7 +180,8 @@ fn required(place: &str, value: &Data, rule: &Data) -> Result<Option<String>, Fa
     if !matches!(value, Data::Map(_)) && !empty(value) {
         return Ok(None);
     }
-    let missing = names.iter().filter_map(Data::to_text).find(|name| value.get(name).is_none_or(|found| *found == Data::Nil));
+    let missing =
+        names.iter().filter_map(Data::to_text).find(|name| value.get(name).is_none_or(|found| *found == Data::Nil));
     Ok(missing.map(|name| format!("{} is missing", member(place, &name))))
 }
 

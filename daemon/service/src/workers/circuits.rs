@@ -249,8 +249,7 @@ impl Circuits {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits =
-        Limits { failure_threshold: 3, recovery: Duration::from_secs(10), half_open_requests: 2 };
+    const LIMITS: Limits = Limits { failure_threshold: 3, recovery: Duration::from_secs(10), half_open_requests: 2 };
 
     fn at(seconds: i64) -> Moment {
         Moment::from_secs(1000 + seconds)

@@ -164,7 +164,14 @@ impl Told<'_> {
                 Ok(("checkpoint", effect, None))
             }
             Record::Progress { workflow, task, percent, text } => {
-                self.task_event("task.progress", Severity::Info, workflow, task, text, json!({ "percent": percent, "text": text }));
+                self.task_event(
+                    "task.progress",
+                    Severity::Info,
+                    workflow,
+                    task,
+                    text,
+                    json!({ "percent": percent, "text": text }),
+                );
                 plain("progress")
             }
             Record::Saga { saga, workflow, step, participant, message, .. } => {
@@ -332,11 +339,8 @@ impl Told<'_> {
             outputs: Value::Object(end.outputs.clone()).to_string(),
             diagnostics: (!end.diagnostics.is_empty()).then(|| Value::from(end.diagnostics.clone()).to_string()),
         };
-        let news = WorkerNews::Finished {
-            end: WorkflowEnd { status, reason, message },
-            compensation,
-            handled: end.handled,
-        };
+        let news =
+            WorkerNews::Finished { end: WorkflowEnd { status, reason, message }, compensation, handled: end.handled };
         Ok(("run_finished", effect, Some(news)))
     }
 
@@ -347,7 +351,8 @@ impl Told<'_> {
         };
         let first = words.next().unwrap_or_default();
         let rest: Vec<&str> = words.collect();
-        if !good(first) || !first.as_bytes()[0].is_ascii_lowercase() || rest.is_empty() || !rest.iter().all(|w| good(w)) {
+        if !good(first) || !first.as_bytes()[0].is_ascii_lowercase() || rest.is_empty() || !rest.iter().all(|w| good(w))
+        {
             return Err(wrong(seq, format_args!("{name:?} is no type of an event, such as orders.imported")));
         }
         if sloth_api::event::TYPES.contains(&name) {

@@ -13,13 +13,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sloth_api::worker::ToWorker;
-use sloth_core::{AttemptKey, RunId};
 use sloth_core::run::WorkerOrder;
+use sloth_core::{AttemptKey, RunId};
 use tokio::sync::mpsc;
 
-pub use session::{Asker, Hello, Session};
 use session::Turn;
 pub(crate) use session::object;
+pub use session::{Asker, Hello, Session};
 pub use token::Secret;
 
 use circuits::Circuits;

@@ -58,7 +58,11 @@ mod tests {
         let waits: Vec<u128> = (0..3).filter_map(|_| pace.take("api", 10.0, now)).map(|w| w.as_millis()).collect();
         assert_eq!(waits, [0, 100, 200]);
         assert_eq!(pace.take("other", 10.0, now), Some(Duration::ZERO));
-        assert_eq!(pace.take("api", 10.0, now + Duration::from_secs(60)), Some(Duration::ZERO), "unused turns are lost");
+        assert_eq!(
+            pace.take("api", 10.0, now + Duration::from_secs(60)),
+            Some(Duration::ZERO),
+            "unused turns are lost"
+        );
     }
 
     #[test]

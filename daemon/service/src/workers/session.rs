@@ -213,7 +213,8 @@ impl Service {
 
     /// A source, as it was sent.
     pub(crate) fn bundle(&self, sha256: &str) -> Result<Bundle, ServiceError> {
-        let stored = self.store.bundle(sha256)?.ok_or_else(|| ServiceError::not_found(format_args!("bundle {sha256}")))?;
+        let stored =
+            self.store.bundle(sha256)?.ok_or_else(|| ServiceError::not_found(format_args!("bundle {sha256}")))?;
         let broken = |error: String| ServiceError::new(ErrorCode::Internal, format!("bundle {sha256}: {error}"));
         let json = zstd::bulk::decompress(&stored.content, usize::try_from(stored.size).unwrap_or(0))
             .map_err(|error| broken(error.to_string()))?;
@@ -237,7 +238,8 @@ impl Service {
                 all.push(Numbered { seq: record.seq, at: record.at.millis(), record: told });
             }
             if bytes > RETOLD_MAX {
-                let message = format!("the journal of run {run} is larger than {RETOLD_MAX} bytes: it cannot be resumed");
+                let message =
+                    format!("the journal of run {run} is larger than {RETOLD_MAX} bytes: it cannot be resumed");
                 return Err(ServiceError::new(ErrorCode::QuotaExceeded, message));
             }
             match page.next {
@@ -296,11 +298,7 @@ impl Session {
         Ok(self.last)
     }
 
-    async fn write(
-        &self,
-        journal: Arc<Journal>,
-        news: Vec<sloth_core::run::WorkerNews>,
-    ) -> Result<(), ServiceError> {
+    async fn write(&self, journal: Arc<Journal>, news: Vec<sloth_core::run::WorkerNews>) -> Result<(), ServiceError> {
         let _writing = self.turn.writing.lock().await;
         if self.turn.over.load(Ordering::SeqCst) {
             let message = format!("another connection goes on with run {}", self.key.run);
@@ -354,7 +352,9 @@ impl Asker {
             "key.release" => self.key_release(body),
             "engine.stats" => self.stats(),
             "config.user" => Ok(self.service.host.user_table()),
-            other => Err(ServiceError::not_supported(format_args!("the request {other:?}"), "see the protocol of workers")),
+            other => {
+                Err(ServiceError::not_supported(format_args!("the request {other:?}"), "see the protocol of workers"))
+            }
         };
         answer.map_err(|error| Refusal { code: error.code.as_str().to_owned(), message: error.to_string() })
     }
@@ -442,9 +442,10 @@ impl Asker {
         let key = format!("rate:{}", self.name(body, "key")?);
         let rps = body.get("rps").and_then(Value::as_f64).filter(|rps| rps.is_finite() && *rps > 0.0);
         let rps = rps.ok_or_else(|| ServiceError::field("rps", "must be a number above 0"))?;
-        let wait = self.service.workers.0.pace.take(&key, rps, self.service.host.now()).ok_or_else(|| {
-            ServiceError::new(ErrorCode::RateLimited, "more than a day of turns is reserved ahead")
-        })?;
+        let wait =
+            self.service.workers.0.pace.take(&key, rps, self.service.host.now()).ok_or_else(|| {
+                ServiceError::new(ErrorCode::RateLimited, "more than a day of turns is reserved ahead")
+            })?;
         Ok(json!({ "wait_ms": wait.as_micros().div_ceil(1000) as u64 }))
     }
 
@@ -466,7 +467,8 @@ impl Asker {
         let name = self.name(body, "key")?;
         let n = body.get("n").and_then(Value::as_u64).map_or(1, |n| usize::try_from(n).unwrap_or(usize::MAX));
         let wait = self.service.workers.0.keys.acquire(&name, n, self.holder(body));
-        let wait = wait.ok_or_else(|| ServiceError::new(ErrorCode::QueueFull, format!("too many wait for {name:?}")))?;
+        let wait =
+            wait.ok_or_else(|| ServiceError::new(ErrorCode::QueueFull, format!("too many wait for {name:?}")))?;
         wait.await.map_err(|_| ServiceError::new(ErrorCode::Cancelled, "the run is over"))?;
         Ok(json!({}))
     }

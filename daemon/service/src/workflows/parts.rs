@@ -141,9 +141,9 @@ impl Service {
             exit_code: exit_code(&run),
             started_at: run.started_at.map(Moment::rfc3339),
             finished_at: run.ended_at.map(Moment::rfc3339),
-            duration_ms: run.started_at.map(|start| {
-                (run.ended_at.unwrap_or(now).micros() - start.micros()).max(0) / 1000
-            }),
+            duration_ms: run
+                .started_at
+                .map(|start| (run.ended_at.unwrap_or(now).micros() - start.micros()).max(0) / 1000),
             counts: counts(&tasks),
             compensation: part.map_or("none", |part| part.compensation.as_str()).to_owned(),
             handled: part.is_some_and(|part| part.handled),

@@ -45,7 +45,8 @@ impl Service {
                 self.start_workflow(caller, definition, source, claim).await
             })
             .await?;
-        let run: RunId = made.parse().map_err(|_| ServiceError::new(ErrorCode::Internal, "a stored answer is no id"))?;
+        let run: RunId =
+            made.parse().map_err(|_| ServiceError::new(ErrorCode::Internal, "a stored answer is no id"))?;
         let run = self.store.run(run)?.ok_or_else(|| ServiceError::not_found(format_args!("run {run}")))?;
         Ok(self.run_view(&run))
     }
@@ -64,8 +65,11 @@ impl Service {
             RunSource::Saved(name) => {
                 let saved = self.find_saved(caller, name, "run:create").await?;
                 if !saved.active {
-                    return Err(ServiceError::new(ErrorCode::Conflict, format!("the saved workflow {name:?} is not active"))
-                        .hint("save it again with active = true"));
+                    return Err(ServiceError::new(
+                        ErrorCode::Conflict,
+                        format!("the saved workflow {name:?} is not active"),
+                    )
+                    .hint("save it again with active = true"));
                 }
                 let bundle = self.bundle(&saved.bundle)?;
                 (saved.main.clone(), Some(name.clone()), source("source.saved", &bundle)?)
@@ -106,7 +110,10 @@ impl Service {
         };
         if sandbox != Sandbox::None && !self.host.has_sandbox() {
             return Err(ServiceError::not_supported(
-                format_args!("the sandbox profile {:?} with this executor", request.sandbox.as_deref().unwrap_or_default()),
+                format_args!(
+                    "the sandbox profile {:?} with this executor",
+                    request.sandbox.as_deref().unwrap_or_default()
+                ),
                 "use sandbox = \"none\", or a slothd of the system that starts runs through systemd",
             ));
         }
@@ -239,7 +246,8 @@ impl Service {
                 self.start_workflow(caller, definition, source("bundle", &bundle)?, claim).await
             })
             .await?;
-        let new: RunId = made.parse().map_err(|_| ServiceError::new(ErrorCode::Internal, "a stored answer is no id"))?;
+        let new: RunId =
+            made.parse().map_err(|_| ServiceError::new(ErrorCode::Internal, "a stored answer is no id"))?;
         let new = self.store.run(new)?.ok_or_else(|| ServiceError::not_found(format_args!("run {new}")))?;
         Ok(self.run_view(&new))
     }
@@ -315,4 +323,3 @@ pub(super) fn no_workflow(run: &Run) -> ServiceError {
     ServiceError::new(ErrorCode::NotSupported, format!("run {} is one of a command, not of a workflow", run.id))
         .hint("trigger its schedule: slothctl scheduler run")
 }
-

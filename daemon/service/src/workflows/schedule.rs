@@ -40,7 +40,10 @@ impl Service {
                     .hint("slothctl scheduler add --file sends it; or save it and give workflow.saved"));
             }
             (Some(_), _, _) => {
-                return Err(ServiceError::field("workflow.bundle", "goes without saved and sha256: there is one program"));
+                return Err(ServiceError::field(
+                    "workflow.bundle",
+                    "goes without saved and sha256: there is one program",
+                ));
             }
         }
         Ok(Cow::Owned(ScheduleSpec { workflow: Some(known), ..spec.clone() }))

@@ -25,9 +25,9 @@ pub(crate) fn source(field: &str, bundle: &Bundle) -> Result<Arc<SourceBundle>, 
     if bundle.files.len() > FILES_MAX {
         return Err(ServiceError::field(field, format!("holds more than {FILES_MAX} files")));
     }
-    if let Some(path) = bundle.files.keys().find(|path| {
-        path.is_empty() || path.len() > PATH_MAX || path.chars().any(char::is_control)
-    }) {
+    if let Some(path) =
+        bundle.files.keys().find(|path| path.is_empty() || path.len() > PATH_MAX || path.chars().any(char::is_control))
+    {
         return Err(ServiceError::field(field, format!("{path:?} is no path of a file")));
     }
     let json = serde_json::to_vec(bundle)

@@ -97,12 +97,11 @@ impl Apply<'_> {
         let key = Key::new(journal.run.uuid());
         let found: Option<(i64, i64, String)> = self
             .conn
-            .prepare_cached(
-                "SELECT n, last_seq, user FROM workflow_runs JOIN runs ON id = run_id WHERE run_id = ?1",
-            )?
+            .prepare_cached("SELECT n, last_seq, user FROM workflow_runs JOIN runs ON id = run_id WHERE run_id = ?1")?
             .query_row([key], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .optional()?;
-        let (n, mut last, user) = found.ok_or_else(|| StoreError::not_found(format!("workflow run {}", journal.run)))?;
+        let (n, mut last, user) =
+            found.ok_or_else(|| StoreError::not_found(format!("workflow run {}", journal.run)))?;
         let (before, mut bytes) = (last, 0);
         // Of a task that changes several times in a batch only the last state has to be written.
         let mut latest: HashMap<(&str, &str), usize> = HashMap::new();

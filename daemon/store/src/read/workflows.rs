@@ -247,7 +247,8 @@ impl Store {
 
     /// Records of a run after this number, at most so many and about so many bytes.
     pub fn journal(&self, run: RunId, after: u64, limit: u32, bytes_max: usize) -> Result<JournalPage, StoreError> {
-        let sql = "SELECT seq, at, body FROM journal WHERE run = (SELECT n FROM workflow_runs WHERE run_id = ?1) AND seq > ?2
+        let sql =
+            "SELECT seq, at, body FROM journal WHERE run = (SELECT n FROM workflow_runs WHERE run_id = ?1) AND seq > ?2
                    ORDER BY seq LIMIT ?3";
         let after = i64::try_from(after).unwrap_or(i64::MAX);
         self.read(|conn| {
@@ -337,14 +338,16 @@ impl Store {
 
     /// Saved workflows, of one owner or of all, in the order of owner and name.
     pub fn saved_workflows(&self, owner: Option<Uid>) -> Result<Vec<SavedWorkflow>, StoreError> {
-        let sql = "SELECT owner, name, description, bundle, main, version, active, created_at, updated_at FROM workflows
+        let sql =
+            "SELECT owner, name, description, bundle, main, version, active, created_at, updated_at FROM workflows
                    WHERE ?1 IS NULL OR owner = ?1 ORDER BY owner, name LIMIT 10000";
         self.read(|conn| rows(conn, sql, params![owner.map(|owner| owner.0)], saved))
     }
 
     /// One saved workflow.
     pub fn saved_workflow(&self, owner: Uid, name: &str) -> Result<Option<SavedWorkflow>, StoreError> {
-        let sql = "SELECT owner, name, description, bundle, main, version, active, created_at, updated_at FROM workflows
+        let sql =
+            "SELECT owner, name, description, bundle, main, version, active, created_at, updated_at FROM workflows
                    WHERE owner = ?1 AND name = ?2";
         self.read(|conn| first(conn, sql, params![owner.0, name], saved))
     }

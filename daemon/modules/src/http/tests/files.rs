@@ -12,7 +12,9 @@ const CONTENT: &str = "0123456789";
 fn ranges() -> Server {
     Server::new(|request, out| {
         let lower = request.to_lowercase();
-        let begin = lower.lines().find_map(|line| line.strip_prefix("range: bytes=")?.trim_end_matches('-').parse::<usize>().ok());
+        let begin = lower
+            .lines()
+            .find_map(|line| line.strip_prefix("range: bytes=")?.trim_end_matches('-').parse::<usize>().ok());
         let fits = lower.contains("if-range: \"v1\"");
         let answer = match begin.filter(|_| fits) {
             Some(begin) => format!(

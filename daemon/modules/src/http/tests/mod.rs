@@ -57,7 +57,8 @@ async fn a_response_has_all_its_parts() {
 
 #[tokio::test]
 async fn chunked_and_endless_bodies_are_read() {
-    let server = Server::saying("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
+    let server =
+        Server::saying("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
     assert_eq!(text(&get(url(&server, "/")).await.unwrap(), "body"), "abcde");
     let server = Server::saying("HTTP/1.0 200 OK\r\n\r\nuntil the end");
     assert_eq!(text(&get(url(&server, "/")).await.unwrap(), "body"), "until the end");
@@ -85,7 +86,11 @@ async fn bodies_headers_and_credentials() {
     assert!(requests[0].contains("content-type: application/json") && requests[0].ends_with(r#"{"a":[1]}"#));
     assert!(requests[1].contains("authorization: Basic bWU6cHc=\r\n"), "{}", requests[1]);
     assert!(requests[1].ends_with("a+b=%C3%BC%26&l=1&l=2"), "{}", requests[1]);
-    assert!(requests[2].contains("name=\"up\"; filename=\"f.txt\"\r\nContent-Type: application/octet-stream\r\n\r\nfile content\r\n"));
+    assert!(
+        requests[2].contains(
+            "name=\"up\"; filename=\"f.txt\"\r\nContent-Type: application/octet-stream\r\n\r\nfile content\r\n"
+        )
+    );
     assert!(requests[3].starts_with("PATCH /p?x=1&q=a+b&n=3 HTTP/1.1"), "{}", requests[3]);
     assert!(requests[3].contains("x-mine: 1") && requests[3].contains("content-type: text/x"));
     assert!(requests[3].contains("authorization: Bearer t0k") && requests[3].ends_with("\r\n\r\nraw"));
@@ -212,7 +217,8 @@ async fn retries_until_it_works() {
     let response = get(url(&server, "/").with("retries", 5.0)).await.unwrap();
     assert_eq!((text(&response, "body"), server.requests().len()), ("done".into(), 3));
     COUNT.store(0, Ordering::SeqCst);
-    let response = get(url(&server, "/").with("retries", 5.0).with("retry_on", Data::texts(["timeout"]))).await.unwrap();
+    let response =
+        get(url(&server, "/").with("retries", 5.0).with("retry_on", Data::texts(["timeout"]))).await.unwrap();
     assert_eq!(text(&response, "status_code"), "503");
     assert!(get(url(&server, "/").with("retry_on", "nonsense")).await.unwrap_err().contains("nonsense"));
 }

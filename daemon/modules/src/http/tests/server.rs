@@ -54,7 +54,9 @@ impl Server {
                 let (respond, seen, tls) = (Arc::clone(&respond), Arc::clone(&seen), tls.clone());
                 std::thread::spawn(move || match tls {
                     None => serve(stream, &*respond, &seen),
-                    Some(config) => serve(StreamOwned::new(ServerConnection::new(config).unwrap(), stream), &*respond, &seen),
+                    Some(config) => {
+                        serve(StreamOwned::new(ServerConnection::new(config).unwrap(), stream), &*respond, &seen)
+                    }
                 });
             }
         });
