@@ -10,7 +10,7 @@ const fn absent(name: &'static str, aliases: &'static [&'static str], about: &'s
 const MANAGED: &str = "Manages the host for a stack.";
 
 /// All of them, in the order of the documentation.
-pub const ABSENT: &[Module] = &[
+pub(crate) static ABSENT: &[Module] = &[
     absent("pkg", &[], MANAGED),
     absent("systemd", &[], MANAGED),
     absent("user", &[], MANAGED),
@@ -71,9 +71,11 @@ mod tests {
 
     #[test]
     fn names_are_given_once() {
-        let all = crate::MODULES.iter().copied().chain(ABSENT);
-        let mut names: Vec<&str> =
-            all.flat_map(|module| std::iter::once(&module.name).chain(module.aliases)).copied().collect();
+        let mut names: Vec<&str> = crate::MODULES
+            .iter()
+            .flat_map(|module| std::iter::once(&module.name).chain(module.aliases))
+            .copied()
+            .collect();
         let count = names.len();
         names.sort_unstable();
         names.dedup();

@@ -11,6 +11,10 @@ pub mod exec;
 mod http;
 mod keep;
 mod math;
+mod reliability;
+mod net;
+mod metrics;
+mod data;
 mod modes;
 mod strings;
 #[cfg(test)]
@@ -21,11 +25,10 @@ mod validate;
 
 use sloth_lua::Module;
 
-pub use absent::ABSENT;
 pub(crate) use ending::ended;
 
-/// All of them, in the order of the documentation.
-pub static MODULES: &[&Module] = &[
+/// What this build has, in the order of the documentation.
+static HERE: &[&Module] = &[
     &exec::MODULE,
     &http::MODULE,
     &documents::JSON_MODULE,
@@ -37,4 +40,23 @@ pub static MODULES: &[&Module] = &[
     &time::MODULE,
     &validate::MODULE,
     &utils::MODULE,
+    &net::MODULE,
+    &data::MODULE,
+    &metrics::MODULE,
+    &reliability::MODULE,
 ];
+
+const ALL: usize = HERE.len() + absent::ABSENT.len();
+
+static EVERY: [&Module; ALL] = {
+    let mut every = [HERE[0]; ALL];
+    let mut index = 0;
+    while index < ALL {
+        every[index] = if index < HERE.len() { HERE[index] } else { &absent::ABSENT[index - HERE.len()] };
+        index += 1;
+    }
+    every
+};
+
+/// All of them: first those of this build, then those that are known and not in it.
+pub static MODULES: &[&Module] = &EVERY;
