@@ -14,7 +14,7 @@ use sloth_store::{EventLimits, Scope, Store};
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
 use crate::machine::Machine;
-use crate::{clock, notify};
+use crate::{clock, notify, workers};
 
 /// What was learnt about each job.
 #[derive(Default)]
@@ -215,8 +215,19 @@ fn checkpoint(work: &Work) -> Result<(), String> {
 
 fn retention(work: &Work) -> Result<(), String> {
     let now = clock::now();
-    let pruned = work.store.prune_runs(&Scope::All, now).map_err(|error| error.to_string())?;
+    let (age, keep, dir) = {
+        let live = work.machine.live.read().unwrap_or_else(|e| e.into_inner());
+        let engine = &live.settings.engine;
+        (engine.history, engine.history_runs, workers::work_dir(&work.machine.places, &live.settings))
+    };
+    let mut pruned = work.store.prune_runs(&Scope::All, now).map_err(|error| error.to_string())?;
+    let unlisted = work.store.prune_unlisted(age, keep, now).map_err(|error| error.to_string())?;
+    pruned.runs += unlisted.runs;
+    pruned.outputs.extend(unlisted.outputs);
     for output in &pruned.outputs {
+        if let Some(run) = output.rsplit('/').next() {
+            workers::delete_run_dir(&dir, run);
+        }
         let path = work.machine.places.data.join(output);
         if let Err(error) = std::fs::remove_dir_all(&path)
             && error.kind() != std::io::ErrorKind::NotFound
@@ -240,6 +251,7 @@ fn events(work: &Work) -> Result<(), String> {
     let text = |error: sloth_store::StoreError| error.to_string();
     work.store.prune_events(EventLimits { age, rows }, now).map_err(text)?;
     work.store.prune_answers(now).map_err(text)?;
+    work.store.prune_bundles(now).map_err(text)?;
     work.store.prune_audit(now - audit, now).map_err(text)?;
     Ok(())
 }

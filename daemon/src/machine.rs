@@ -10,7 +10,7 @@ use nix::unistd::{Group, Uid as UnixUid, User};
 use sloth_api::worker::EngineLimits;
 use sloth_api::{BackupVerifyReply, BackupView, ErrorCode, HealthCheck, LogPage, ReloadReply, Setting, SystemJob};
 use sloth_core::run::Run;
-use sloth_core::{Limits, Moment, Uid};
+use sloth_core::{Limits, Moment, Sandbox, Uid};
 use sloth_exec::Capabilities;
 use sloth_service::{Host, LogWish, RunDirs, ServiceError, Surroundings, WorkflowSettings};
 use sloth_store::{BackupInfo, BackupKind, BackupWish, Store};
@@ -194,6 +194,15 @@ impl Surroundings for Machine {
 
     fn has_sandbox(&self) -> bool {
         self.names.has_sandbox()
+    }
+
+    /// The profile hides the data directory, and with it a private instance's socket of workers.
+    fn worker_sandbox(&self) -> Sandbox {
+        let hidden = self.settings(|settings| {
+            let used = [workers::work_dir(&self.places, settings), workers::socket_path(&self.places, settings)];
+            used.iter().any(|path| path.starts_with(&self.places.data))
+        });
+        if self.has_sandbox() && !hidden { Sandbox::Default } else { Sandbox::None }
     }
 
     fn has_journal(&self) -> bool {

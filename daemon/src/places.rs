@@ -96,7 +96,8 @@ impl Places {
             drop_ins: Some(config.join("conf.d")),
             schedules: config.join("schedules.d"),
             worker_socket: runtime.join("worker.sock"),
-            work: data.join("work"),
+            // Not below the data directory, which the sandbox hides.
+            work: base("XDG_CACHE_HOME", ".cache").join("slothd/work"),
             data,
             socket: runtime.join("slothd.sock"),
             exec_socket: runtime.join("exec.sock"),

@@ -76,7 +76,8 @@ pub fn workers(store: &Store) -> Result<Workers, String> {
     Ok(Workers::new(secret, store.circuits().map_err(text)?))
 }
 
-fn socket_path(places: &Places, settings: &Settings) -> PathBuf {
+/// Where the socket of workers is.
+pub fn socket_path(places: &Places, settings: &Settings) -> PathBuf {
     settings.engine.socket.clone().unwrap_or_else(|| places.worker_socket.clone())
 }
 

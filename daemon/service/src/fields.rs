@@ -369,7 +369,7 @@ fn sandbox(host: &dyn Surroundings, spec: &ScheduleSpec) -> Result<Sandbox, Serv
             let what = format!("the sandbox profile {profile:?} for a schedule");
             return Err(ServiceError::not_supported(what, "use sandbox = \"strict\""));
         }
-        None if spec.workflow.is_some() && host.has_sandbox() => Sandbox::Default,
+        None if spec.workflow.is_some() => host.worker_sandbox(),
         profile => choice("sandbox", profile, SANDBOXES, Sandbox::None)?,
     };
     if profile != Sandbox::None && !host.has_sandbox() {

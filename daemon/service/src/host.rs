@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use sloth_api::worker::EngineLimits;
 use sloth_api::{BackupVerifyReply, BackupView, HealthCheck, LogPage, ReloadReply, Setting, SystemJob};
 use sloth_core::run::Run;
-use sloth_core::{Limits, Moment, Uid};
+use sloth_core::{Limits, Moment, Sandbox, Uid};
 
 use crate::ServiceError;
 
@@ -26,6 +26,10 @@ pub trait Surroundings: Send + Sync + 'static {
     fn unenforceable(&self, limits: &Limits) -> Vec<String>;
     /// Whether the executor has profiles of the sandbox beside `none`.
     fn has_sandbox(&self) -> bool;
+    /// The profile of workflows for which none is wished: a worker must reach the socket and the directory of its run in it.
+    fn worker_sandbox(&self) -> Sandbox {
+        if self.has_sandbox() { Sandbox::Default } else { Sandbox::None }
+    }
     /// Whether the executor can copy output to the journal.
     fn has_journal(&self) -> bool;
 }

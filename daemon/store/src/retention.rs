@@ -26,6 +26,9 @@ const SCHEDULES: u32 = 1_000;
 /// How long the answer of a request is remembered.
 const ANSWERS: Duration = Duration::from_secs(24 * 3600);
 
+/// A source that was sent and to which nothing refers stays so long: somebody may be about to.
+const BUNDLE_REST: Duration = Duration::from_secs(24 * 3600);
+
 /// Which schedules to look at.
 #[derive(Clone, Debug)]
 pub enum Scope {
@@ -79,6 +82,62 @@ impl Store {
             Ok(())
         })?;
         Ok(pruned)
+    }
+
+    /// Deletes runs that no schedule made, with their definitions: those older than `age` and those beyond the newest `keep`. Runs that
+    /// have not ended stay.
+    pub fn prune_unlisted(&self, age: Duration, keep: u32, now: Moment) -> Result<Pruned, StoreError> {
+        let mut pruned = Pruned::default();
+        loop {
+            let before = (now - age).micros();
+            let batch: Vec<(String, String)> = self.read(|conn| {
+                let mut statement = conn.prepare_cached(
+                    "SELECT id, schedule_id FROM runs WHERE schedule = '' AND status IN ('completed', 'failed', 'cancelled')
+                       AND (queued_at < ?1 OR queued_at <= COALESCE(
+                         (SELECT queued_at FROM runs WHERE schedule = '' ORDER BY queued_at DESC LIMIT 1 OFFSET ?2), ?1))
+                     ORDER BY queued_at LIMIT ?3",
+                )?;
+                let rows = statement
+                    .query_map(params![before, keep, BATCH_RUNS as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                Ok(rows.collect::<Result<_, _>>()?)
+            })?;
+            if batch.is_empty() {
+                return Ok(pruned);
+            }
+            let outputs = self.inner.writer.inside(move |apply| {
+                let mut outputs = Vec::with_capacity(batch.len());
+                for (run, definition) in &batch {
+                    outputs.extend(delete_runs(apply.conn, definition, std::slice::from_ref(run))?);
+                    delete_definition(apply.conn, definition)?;
+                }
+                Ok(outputs)
+            })?;
+            // Whatever began again in between stays; the rest is looked for again.
+            if outputs.is_empty() {
+                return Ok(pruned);
+            }
+            pruned.runs += outputs.len();
+            pruned.outputs.extend(outputs);
+        }
+    }
+
+    /// Deletes sources of workflows to which nothing refers any more and nothing has lately. The number of rows.
+    pub fn prune_bundles(&self, now: Moment) -> Result<usize, StoreError> {
+        let before = (now - BUNDLE_REST).millis();
+        self.in_batches(move |apply| {
+            Ok(apply
+                .conn
+                .prepare_cached(
+                    "DELETE FROM bundles WHERE sha256 IN (SELECT sha256 FROM bundles b WHERE created_at < ?1
+                       AND NOT EXISTS (SELECT 1 FROM workflow_runs WHERE bundle = b.sha256)
+                       AND NOT EXISTS (SELECT 1 FROM workflows WHERE bundle = b.sha256)
+                       AND NOT EXISTS (SELECT 1 FROM schedules s WHERE s.bundle IS NOT NULL AND s.bundle = b.sha256
+                         AND s.deleted_at IS NULL)
+                       AND NOT EXISTS (SELECT 1 FROM schedule_versions v WHERE v.bundle IS NOT NULL AND v.bundle = b.sha256)
+                       LIMIT ?2)",
+                )?
+                .execute(params![before, BATCH_ROWS])?)
+        })
     }
 
     /// Folds old decided rows of the ledger into the summary of their schedule: those beyond the newest 1,000, and those
@@ -164,8 +223,9 @@ impl Store {
                 let mut after = String::new();
                 loop {
                     let ids: Vec<String> = self.read(|conn| {
-                        let mut statement =
-                            conn.prepare_cached("SELECT id FROM schedules WHERE id > ?1 ORDER BY id LIMIT ?2")?;
+                        let mut statement = conn.prepare_cached(
+                            "SELECT id FROM schedules WHERE id > ?1 AND unlisted = 0 ORDER BY id LIMIT ?2",
+                        )?;
                         let rows = statement.query_map(params![after, SCHEDULES], |row| row.get(0))?;
                         Ok(rows.collect::<Result<_, _>>()?)
                     })?;
@@ -215,6 +275,15 @@ fn delete_runs(conn: &Connection, schedule: &str, ids: &[String]) -> Result<Vec<
     )?
     .execute([schedule])?;
     Ok(outputs)
+}
+
+/// The definition of a run that is gone.
+pub(crate) fn delete_definition(conn: &Connection, id: &str) -> Result<(), StoreError> {
+    conn.prepare_cached(
+        "DELETE FROM schedules WHERE id = ?1 AND unlisted = 1 AND NOT EXISTS (SELECT 1 FROM runs WHERE schedule_id = ?1)",
+    )?
+    .execute([id])?;
+    Ok(())
 }
 
 /// Where the output of a run is, relative to the data directory.

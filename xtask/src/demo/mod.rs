@@ -86,7 +86,7 @@ fn build(screen: Screen) -> Result<PathBuf> {
     screen.say("Building it first (dev profile): minutes on a fresh clone, otherwise seconds.");
     let root = workspace::root()?;
     let status = workspace::cargo(&root)
-        .args(["build", "--quiet", "-p", "slothd", "-p", "slothctl", "-p", "sloth-exec"])
+        .args(["build", "--quiet", "-p", "slothd", "-p", "slothctl", "-p", "sloth-exec", "-p", "sloth-worker"])
         .status()
         .context("cannot run cargo build")?;
     interrupt::check()?;

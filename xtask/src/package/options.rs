@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 pub const HELP: &str = "\
 Usage: cargo xtask package [--deb] [--rpm] [OPTIONS]
 
-Builds slothd, slothctl and sloth-exec, generates manual pages and completion scripts from them, and writes
+Builds slothd, slothctl, sloth-exec and sloth-worker, generates manual pages and completion scripts from them, and writes
 target/package/slothd_VERSION_ARCH.deb and slothd-VERSION.ARCH.rpm from packaging/files.toml. Without --deb and --rpm: both.
 
 Options:

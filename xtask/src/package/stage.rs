@@ -31,7 +31,7 @@ impl Programs {
 pub fn build(root: &Path, options: &Options) -> Result<Programs> {
     let status = workspace::cargo(root)
         .args(["build", "--locked", "--profile", &options.profile, "--bins"])
-        .args(["-p", "slothd", "-p", "slothctl", "-p", "sloth-exec"])
+        .args(["-p", "slothd", "-p", "slothctl", "-p", "sloth-exec", "-p", "sloth-worker"])
         .status()
         .context("cannot run cargo build")?;
     if !status.success() {

@@ -19,7 +19,7 @@ pub(super) struct Pace(Mutex<HashMap<String, Moment>>);
 impl Pace {
     /// Reserves the next turn. How long to wait for it; `None`: more than a day.
     pub(super) fn take(&self, name: &str, rps: f64, now: Moment) -> Option<Duration> {
-        let between = Duration::try_from_secs_f64(1.0 / rps).unwrap_or(AHEAD_MAX);
+        let between = Duration::try_from_secs_f64(1.0 / rps).map_or(AHEAD_MAX, |between| between.min(AHEAD_MAX));
         let mut turns = self.lock(now);
         let at = turns.get(name).copied().unwrap_or(now).max(now);
         if at > now + AHEAD_MAX {

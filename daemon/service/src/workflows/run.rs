@@ -104,8 +104,7 @@ impl Service {
         action: WorkflowAction,
     ) -> Result<Schedule, ServiceError> {
         let sandbox = match request.sandbox.as_deref() {
-            None if self.host.has_sandbox() => Sandbox::Default,
-            None => Sandbox::None,
+            None => self.host.worker_sandbox(),
             some => choice("sandbox", some, SANDBOXES, Sandbox::None)?,
         };
         if sandbox != Sandbox::None && !self.host.has_sandbox() {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 use sloth_core::machine::Loaded;
 use sloth_core::{Moment, RunId, ScheduleId};
 
@@ -64,11 +64,17 @@ impl Store {
     /// Deletes the record of a run that has ended.
     pub fn delete_run(&self, run: RunId) -> Result<(), StoreError> {
         self.inner.writer.inside(move |apply| {
-            let n = apply
+            let definition: Option<String> = apply
                 .conn
-                .prepare_cached("DELETE FROM runs WHERE id = ?1 AND status IN ('completed', 'failed', 'cancelled')")?
-                .execute([Key::new(run.uuid())])?;
-            if n == 1 { Ok(()) } else { Err(StoreError::not_found(format!("run {run} that has ended"))) }
+                .prepare_cached(
+                    "DELETE FROM runs WHERE id = ?1 AND status IN ('completed', 'failed', 'cancelled') RETURNING schedule_id",
+                )?
+                .query_row([Key::new(run.uuid())], |row| row.get(0))
+                .optional()?;
+            match definition {
+                Some(definition) => crate::retention::delete_definition(apply.conn, &definition),
+                None => Err(StoreError::not_found(format!("run {run} that has ended"))),
+            }
         })
     }
 }

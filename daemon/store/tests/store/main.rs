@@ -17,4 +17,5 @@ mod roundtrip;
 mod runs;
 mod things;
 mod vacuum;
+mod workflows;
 mod writing;

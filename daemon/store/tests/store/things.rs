@@ -4,8 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sloth_core::record::{Audit, Event, Occurrence, Record, Severity, Value};
+use sloth_core::record::{
+    Audit, Event, JournalEffect, JournalRow, Occurrence, Record, Severity, SourceBundle, TaskRow, Value,
+};
 use sloth_core::run::{Attempt, AttemptEnd, Outcome, ProcessId, Reason, Run, RunStatus, RunTrigger, Usage};
+use sloth_core::run::{WorkflowAction, WorkflowRun};
 use sloth_core::{
     Action, AfterCondition, AttemptKey, Backoff, CatchUp, Enabled, EventId, JitterMode, Keep, Limits, Moment, Origin,
     Overlap, Retries, RunId, Schedule, ScheduleId, Uid,
@@ -319,4 +322,104 @@ impl Dice {
             _ => Duration::from_nanos(self.roll() >> 1),
         }
     }
+}
+
+/// A stored source with this text.
+pub fn bundle(text: &str) -> SourceBundle {
+    SourceBundle { sha256: format!("{:0>64}", text.len()), content: text.as_bytes().to_vec(), size: text.len() as u64 }
+}
+
+/// The definition of a run that no schedule makes.
+pub fn unlisted(n: u128, like: &Schedule, bundle: &str) -> Schedule {
+    let action = WorkflowAction {
+        name: "release".into(),
+        stack: "edge".into(),
+        workflow: Some("release".into()),
+        bundle: bundle.into(),
+        main: "main.sloth".into(),
+        saved: None,
+        values: r#"{"a":1}"#.into(),
+        params: "{}".into(),
+        options: "{}".into(),
+        mode: "normal".into(),
+        invocation_dir: "/srv".into(),
+        priority: 7,
+        labels: r#"{"team":"web"}"#.into(),
+    };
+    Schedule {
+        action: Action::Workflow(Arc::new(action)),
+        name: String::new(),
+        owner: like.owner,
+        ..schedule(1000 + n, "x", "manual")
+    }
+}
+
+/// A run of that.
+pub fn workflow_run(n: u32, definition: &Schedule) -> Run {
+    let Action::Workflow(action) = &definition.action else { panic!("a definition of a workflow") };
+    Run { workflow: Some(Box::new(WorkflowRun::new(action.clone()))), ..run(n, definition) }
+}
+
+/// A row of a journal.
+pub fn row(seq: u64, kind: &'static str, effect: JournalEffect) -> JournalRow {
+    let body = format!(r#"{{"kind":"{kind}"}}"#);
+    JournalRow { seq, at: at(seq as i64), kind, body, effect, events: Vec::new() }
+}
+
+/// A task in this state.
+pub fn task(name: &str, status: &'static str) -> TaskRow {
+    let ended_at = (status != "running").then(|| at(9));
+    let started_at = Some(at(1));
+    TaskRow {
+        workflow: "release".into(),
+        name: name.into(),
+        status,
+        attempts: 1,
+        started_at,
+        ended_at,
+        ..TaskRow::default()
+    }
+}
+
+/// Six records: one with each effect.
+pub fn rows_of_every_kind() -> Vec<JournalRow> {
+    let graph = JournalEffect::Graph {
+        workflows: vec![("release".into(), "1.2".into())],
+        tasks: vec![("release".into(), "build".into(), Some("first".into())), ("release".into(), "ship".into(), None)],
+        graph: r#"{"workflows":[]}"#.into(),
+        diagnostics: "[]".into(),
+    };
+    let checkpoint = JournalEffect::Checkpoint {
+        id: "cp_half_1_1".into(),
+        name: "half".into(),
+        workflow: "release".into(),
+        task: "build".into(),
+        state: "{}".into(),
+    };
+    let artifact = JournalEffect::Artifact {
+        workflow: "release".into(),
+        task: "build".into(),
+        name: "tar".into(),
+        path: "a.tar".into(),
+        sha256: "0".repeat(64),
+        size: 5,
+        mode: 0o644,
+    };
+    vec![
+        row(1, "graph", graph),
+        row(2, "task_started", JournalEffect::Task(Box::new(task("build", "running")))),
+        row(3, "checkpoint", checkpoint),
+        row(4, "artifact", artifact),
+        row(5, "task_finished", JournalEffect::Task(Box::new(task("build", "completed")))),
+        row(
+            6,
+            "run_finished",
+            JournalEffect::Finished {
+                status: "completed",
+                message: None,
+                outputs: r#"{"o":2}"#.into(),
+                diagnostics: None,
+            },
+        ),
+    ]
 }
