@@ -18,6 +18,9 @@ use crate::session::{Session, typed_rows};
 use crate::views::graph::{self, States};
 use crate::views::{self, run_diff};
 
+/// Events that are asked for at once.
+const EVENTS_PAGE: usize = 1000;
+
 /// `pause` and `unpause`.
 pub(crate) async fn poke_each(session: &Session, runs: &[String], verb: &str) -> Done {
     let act = async |name: &str| session.post(&run(name).then(&format!("/{verb}")), &json!({})).await;
@@ -66,7 +69,7 @@ pub(crate) async fn graph(session: &Session, args: GraphArgs, env: Env<'_>) -> D
     let found = session.get(&run(name).then("/graph")).await?;
     let tasks = items(session.get(&run(name).then("/tasks")).await?);
     let states = graph::states(tasks.as_array().map(Vec::as_slice).unwrap_or_default());
-    show_graph(session, &found, None, &states, args.format.as_deref())?;
+    show_graph(session, &found["graph"], None, &states, args.format.as_deref())?;
     Ok(0)
 }
 
@@ -96,11 +99,28 @@ pub(crate) fn show_graph(
 }
 
 pub(crate) async fn events(session: &Session, name: &str) -> Done {
-    let mut rows = session.all_rows(&run(name).then("/events"), None).await?;
-    rows.sort_by_key(|row| row["seq"].as_i64());
+    let rows = past_events(session, name).await?;
     let events: Vec<Event> = typed_rows(&rows)?;
     session.screen.list(views::events::list(&events, &session.screen.clock), rows)?;
     Ok(0)
+}
+
+/// Events of a run, the oldest first, page by page.
+pub(crate) async fn past_events(session: &Session, name: &str) -> Result<Vec<Value>, Failure> {
+    let mut all: Vec<Value> = Vec::new();
+    loop {
+        let after = all.last().and_then(|event| event["seq"].as_i64()).unwrap_or(0);
+        let page = session.get(&run(name).then("/events").with("after", after).with("limit", EVENTS_PAGE)).await?;
+        let Value::Array(mut rows) = items(page) else {
+            return Err(Failure::incompatible("the daemon's answer is no list"));
+        };
+        rows.sort_by_key(|row| row["seq"].as_i64());
+        rows.retain(|row| row["seq"].as_i64() > Some(after));
+        if rows.is_empty() {
+            return Ok(all);
+        }
+        all.append(&mut rows);
+    }
 }
 
 pub(crate) async fn outputs(session: &Session, name: &str) -> Done {
@@ -166,7 +186,7 @@ pub(crate) async fn diff(session: &Session, args: DiffArgs) -> Done {
         let summary = session.get(&run(name).then("/summary")).await?;
         let values = session.get(&run(name).then("/values")).await?;
         let bundle = session.get(&run(name).then("/bundle")).await?;
-        sides.push(json!({ "summary": summary, "values": values, "bundle": bundle }));
+        sides.push(json!({ "summary": summary, "values": values["values"], "bundle": bundle["bundle"] }));
     }
     let differences = run_diff::differences(&sides[0], &sides[1]);
     let whole = json!({ "a": args.a, "b": args.b, "differences": differences });

@@ -34,7 +34,7 @@ pub(crate) async fn add(session: &Session, args: SaveWorkflow, env: Env<'_>) -> 
             .hint("replace it with --replace, or slothctl saved update"));
     }
     let body = json!({
-        "name": args.name, "description": args.description, "bundle": bundle, "active": args.active.unwrap_or(true),
+        "description": args.description, "bundle": bundle, "active": args.active.unwrap_or(true),
     });
     put(session, &args.name, &body).await
 }
@@ -45,7 +45,7 @@ async fn update(session: &Session, args: UpdateSaved, env: Env<'_>) -> Done {
         return Err(missing(&args.name));
     };
     let body = json!({
-        "name": args.name, "description": saved["description"], "bundle": bundle, "active": saved["active"],
+        "description": saved["description"], "bundle": bundle, "active": saved["active"],
     });
     put(session, &args.name, &body).await
 }
@@ -58,8 +58,7 @@ async fn put(session: &Session, name: &str, body: &Value) -> Done {
 }
 
 async fn list(session: &Session, args: ListSaved) -> Done {
-    let rows = session.all_rows(&Target::new("/workflows"), None).await?;
-    let rows: Vec<Value> = rows.into_iter().filter(|row| args.all || row["active"] != false).collect();
+    let rows = super::workflow::saved_rows(session, args.all).await?;
     session.screen.list(views::workflows::list(&rows, &session.screen.clock), rows)?;
     Ok(0)
 }
@@ -96,7 +95,7 @@ async fn set_active(session: &Session, names: &[String], active: bool) -> Done {
             return Err(missing(name));
         };
         let body = json!({
-            "name": name, "description": saved["description"], "bundle": saved["bundle"], "active": active,
+            "description": saved["description"], "bundle": saved["bundle"], "active": active,
         });
         session.with_body(Method::PUT, &workflow(name), &body).await
     };

@@ -21,9 +21,17 @@ use crate::views::diagnostics;
 use crate::views::graph::States;
 
 pub(crate) async fn list(session: &Session, args: ListWorkflows) -> Done {
-    let rows = session.all_rows(&Target::new("/workflows").with_flag("all", args.all), None).await?;
+    let rows = saved_rows(session, args.all).await?;
     session.screen.list(crate::views::workflows::list(&rows, &session.screen.clock), rows)?;
     Ok(0)
+}
+
+/// Saved workflows, the inactive ones too when they are wanted.
+pub(crate) async fn saved_rows(session: &Session, all: bool) -> Result<Vec<Value>, Failure> {
+    match super::runs::items(session.get(&Target::new("/workflows")).await?) {
+        Value::Array(rows) => Ok(rows.into_iter().filter(|row| all || row["active"] != false).collect()),
+        _ => Err(Failure::incompatible("the daemon's answer is no list")),
+    }
 }
 
 /// `show` and `graph`.

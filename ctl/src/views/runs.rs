@@ -77,7 +77,7 @@ fn reason(run: &RunView) -> Option<String> {
 fn tasks_of(raw: &Value) -> Option<String> {
     let counts = &raw["counts"];
     let total = counts["total"].as_u64()?;
-    let words = ["completed", "unchanged", "failed", "skipped", "cancelled"];
+    let words = ["completed", "failed", "ignored", "skipped", "cancelled"];
     let ended: u64 = words.iter().filter_map(|word| counts[*word].as_u64()).sum();
     Some(format!("{}/{total}", ended.min(total)))
 }
@@ -98,7 +98,7 @@ pub(crate) fn show(run: &RunView, raw: &Value, clock: &Clock, out: &mut Details)
     out.some("compensation", named("compensation"));
     out.some("handled", (raw["handled"] == true).then_some("yes"));
     out.some("tasks", tasks_of(raw));
-    out.some("program", named("bundle_sha256").or_else(|| named("bundle_sha")).or_else(|| named("sha256")));
+    out.some("program", named("bundle"));
     out.field("asked by", format!("{} ({})", run.asked_by, run.trigger));
     out.field("user", &run.user);
     out.field("owner", &run.owner);
@@ -138,11 +138,11 @@ pub(crate) fn parts(raw: &Value, with_tasks: bool, out: &mut Details) {
         let all: Vec<&Value> = tasks.iter().collect();
         out.table(super::run::summary::table(&all, false));
     }
-    if let Some(values) = raw["values"].as_object() {
+    if let Some(values) = raw["values"]["values"].as_object() {
         out.title("Values");
         out.block(&serde_json::to_string_pretty(values).unwrap_or_default());
     }
-    if let Some(files) = raw["bundle"]["files"].as_object() {
+    if let Some(files) = raw["bundle"]["bundle"]["files"].as_object() {
         for (name, text) in files {
             out.title(name);
             out.block(text.as_str().unwrap_or_default());

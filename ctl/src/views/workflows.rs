@@ -15,13 +15,12 @@ pub(crate) fn list(rows: &[Value], clock: &Clock) -> Table {
         let name = said("name").unwrap_or_default();
         let status = if row["active"] == false { Some("inactive".to_owned()) } else { said("status") };
         let time = |key: &str| said(key).map_or_else(Cell::none, |at| Cell::pair(clock.absolute(&at), at));
-        let last = if row["last"].is_null() { time("last_used") } else { time("last") };
         let cells = vec![
             Cell::new(&name),
             Cell::some(said("source")),
             Cell::some(said("version").or_else(|| row["version"].as_u64().map(|version| version.to_string()))),
             Cell::some(row["tasks"].as_u64().map(|tasks| tasks.to_string())),
-            last,
+            time("last_at"),
             Cell::some(status.clone()).styled(status.as_deref().map_or(Style::Faint, Style::of)),
             Cell::some(said("description")),
             Cell::some(said("sha256")),
@@ -61,10 +60,11 @@ pub(crate) fn show(saved: &Value, clock: &Clock, out: &mut Details) {
     out.some("active", saved["active"].as_bool().map(|active| if active { "yes" } else { "no" }));
     out.some("version", said("version").or_else(|| saved["version"].as_u64().map(|version| version.to_string())));
     out.some("sha256", said("sha256"));
-    for (name, key) in [("created", "created_at"), ("updated", "updated_at"), ("last used", "last_used")] {
+    for (name, key) in [("created", "created_at"), ("updated", "updated_at"), ("last run", "last_at")] {
         out.some(name, said(key).map(|at| clock.absolute(&at)));
     }
-    out.some("runs", saved["usage_count"].as_u64().map(|count| count.to_string()));
+    out.some("its status", said("status"));
+    out.some("owner", said("owner"));
     for name in saved["bundle"]["files"].as_object().into_iter().flatten().map(|(name, _)| name) {
         out.field("file", name);
     }

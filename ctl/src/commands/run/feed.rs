@@ -5,6 +5,7 @@ use sloth_api::LogChunk;
 use sloth_api::client::{ClientError, Stream, Target};
 
 use crate::commands::follow::exact_bytes;
+use crate::commands::run_parts::past_events;
 use crate::failure::Failure;
 use crate::session::{Session, typed};
 use crate::views::run::event::RunEvent;
@@ -31,9 +32,8 @@ pub(crate) struct Events<'s> {
 impl<'s> Events<'s> {
     /// Reads what has happened, and listens from there on.
     pub(crate) async fn open(session: &'s Session, run: &str) -> Result<Events<'s>, Failure> {
-        let records = session.rows(&Target::new("/events").with("run", run), Some(u64::MAX)).await?.items;
-        let mut past: Vec<RunEvent> = records.iter().filter_map(RunEvent::read).collect();
-        past.sort_by_key(|event| event.seq);
+        let records = past_events(session, run).await?;
+        let past: Vec<RunEvent> = records.iter().filter_map(RunEvent::read).collect();
         let last = past.last().map_or(0, |event| event.seq);
         let target = Target::new("/stream").with("topics", format!("runs/{run}"));
         let stream = session.client.stream(target.as_str(), Some(last.to_string()));

@@ -65,9 +65,10 @@ impl<'s> RunScreen<'s> {
         if self.look.shape == Shape::Json {
             return json_line(&json::event(event, &self.run));
         }
-        if event.kind == "workflow.started" || event.kind == "run.started" {
-            let total = event.field("tasks").as_u64().or_else(|| event.field("total").as_u64());
-            self.view.running.total = total.or(self.view.running.total);
+        if event.kind == "workflow.started"
+            && let Some(count) = event.field("task_count").as_u64()
+        {
+            self.view.running.total = Some(self.view.running.total.unwrap_or(0) + count);
         }
         let text = self.view.event(event, Instant::now());
         self.stay(text)

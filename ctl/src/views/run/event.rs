@@ -19,7 +19,7 @@ pub(crate) enum TaskChange {
     Failed { message: String, duration_ms: Option<i64>, ignored: bool },
     Skipped { reason: String },
     Cancelled,
-    Retrying { attempt: u64, max_attempts: u64, delay_ms: i64, message: String },
+    Retrying { attempt: u64, max_attempts: Option<u64>, delay_ms: i64, message: String },
     Progress { percent: f64, text: String },
 }
 
@@ -78,19 +78,20 @@ impl RunEvent {
                 changed: self.field("changed").as_bool().unwrap_or(true),
                 cached: flag("cached"),
             },
-            "task.failed" | "task.timeout" => {
+            // A timeout is told twice, as `task.timeout` and as `task.failed`.
+            "task.failed" => {
                 TaskChange::Failed { message: self.text("message"), duration_ms, ignored: flag("ignored") }
             }
             "task.skipped" => {
                 let said = self.text("message");
-                TaskChange::Skipped { reason: if said.is_empty() { self.text("skip_reason") } else { said } }
+                TaskChange::Skipped { reason: if said.is_empty() { self.text("reason") } else { said } }
             }
             "task.cancelled" => TaskChange::Cancelled,
             "task.retrying" => TaskChange::Retrying {
-                attempt: number("attempt"),
-                max_attempts: number("max_attempts"),
-                delay_ms: self.field("delay_ms").as_i64().unwrap_or(0),
-                message: self.text("message"),
+                attempt: number("attempt") + 1,
+                max_attempts: self.field("max_attempts").as_u64(),
+                delay_ms: (self.field("delay").as_f64().unwrap_or(0.0) * 1000.0) as i64,
+                message: self.text("error"),
             },
             "task.progress" => {
                 let percent = self.field("percent").as_f64().unwrap_or(0.0);

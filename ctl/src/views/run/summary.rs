@@ -96,14 +96,17 @@ pub(crate) fn table(tasks: &[&Value], with_workflow: bool) -> Table {
     table
 }
 
-/// `4 tasks: 2 completed, 1 unchanged, 1 failed; run … failed after 5.3s: task_failed`
+/// `4 tasks: 2 completed (1 unchanged), 1 failed; run … failed after 5.3s: task_failed`
 pub(crate) fn totals(summary: &Value, color: bool) -> String {
     let counts = &summary["counts"];
-    let words = ["completed", "unchanged", "failed", "skipped", "cancelled", "ignored"];
-    let parts: Vec<String> = words
-        .iter()
-        .filter_map(|word| counts[*word].as_u64().filter(|count| *count > 0).map(|count| format!("{count} {word}")))
-        .collect();
+    let count = |word: &str| counts[word].as_u64().filter(|count| *count > 0);
+    let unchanged = count("unchanged").map(|count| format!(" ({count} unchanged)")).unwrap_or_default();
+    let words = ["completed", "failed", "skipped", "cancelled", "ignored", "running", "pending"];
+    let part = |word: &&str| {
+        let more = if *word == "completed" { unchanged.as_str() } else { "" };
+        count(word).map(|count| format!("{count} {word}{more}"))
+    };
+    let parts: Vec<String> = words.iter().filter_map(part).collect();
     let total = counts["total"].as_u64().unwrap_or(0);
     let said = |name: &str| clean(summary[name].as_str().unwrap_or_default()).into_owned();
     let status = said("status");

@@ -25,12 +25,13 @@ fn story() -> Vec<RunEvent> {
         event("task.completed", "lint", json!({"workflow": "site", "changed": false, "duration_ms": 85})),
         event("task.completed", "pack", json!({"workflow": "site", "changed": true, "duration_ms": 1200})),
         event("task.started", "ship", json!({"workflow": "site", "attempt": 1})),
-        event("task.retrying", "ship", json!({"workflow": "site", "attempt": 2, "max_attempts": 3, "delay_ms": 2000})),
+        event("task.retrying", "ship", json!({"workflow": "site", "attempt": 1, "max_attempts": 3, "delay": 2.0})),
         event("task.started", "ship", json!({"workflow": "site", "attempt": 2})),
         event("task.failed", "ship", json!({"workflow": "site", "message": "exit status 3", "duration_ms": 900})),
         event("task.skipped", "tell", json!({"workflow": "site", "message": "condition \"x\" is false"})),
         event("task.cancelled", "late", json!({"workflow": "other"})),
-        event("workflow.compensating", "", json!({"workflow": "site", "message": "2 steps"})),
+        event("workflow.compensating", "", json!({"workflow": "site"})),
+        event("saga.progress", "", json!({"step": "compensation_done", "message": "order: compensation_done pack"})),
     ]
 }
 
@@ -108,7 +109,7 @@ fn the_end_of_a_run() {
     let mut failed = task("ship", "failed", true, "exit status 3\nsecond line \u{1b}[2J");
     failed["error"] = "traceback\n  at x".into();
     let summary = json!({"run_id": "0192f0c1", "status": "failed", "reason": "task_failed", "duration_ms": 5312, "compensation": "compensated",
-        "counts": {"total": 4, "completed": 1, "unchanged": 1, "failed": 1, "skipped": 1, "cancelled": 0, "ignored": 0},
+        "counts": {"total": 4, "completed": 2, "unchanged": 1, "failed": 1, "skipped": 1, "cancelled": 0, "ignored": 0},
         "tasks": [task("pack", "completed", true, "bundled"), task("lint", "completed", false, ""), failed, task("tell", "skipped", false, "condition \"x\" is false")],
         "outputs": {"endpoint": "https://x"},
         "diagnostics": [{"code": "W110", "level": "warning", "message": "task replaced", "file": "site.sloth", "line": 7}]});

@@ -94,7 +94,8 @@ impl TextView {
             }
             TaskChange::Retrying { attempt, max_attempts, delay_ms, message } => {
                 let why = if message.is_empty() { String::new() } else { format!(": {message}") };
-                let rest = format!(" {attempt}/{max_attempts} in {}{why}", duration(delay_ms));
+                let of = max_attempts.map(|max| format!("/{max}")).unwrap_or_default();
+                let rest = format!(" {attempt}{of} in {}{why}", duration(delay_ms));
                 self.line(RETRYING, &name, "retry", &rest)
             }
         }
@@ -102,16 +103,18 @@ impl TextView {
 
     fn run_event(&mut self, event: &RunEvent) -> String {
         let message = event.field("message").as_str().unwrap_or_default();
-        let word = match event.kind.as_str() {
-            "workflow.compensating" | "run.compensating" => "compensating",
-            "workflow.paused" | "run.paused" => "paused",
-            "workflow.unpaused" | "run.unpaused" => "goes on",
-            "run.interrupted" | "workflow.interrupted" => "interrupted",
-            "run.resumed" | "workflow.resumed" => "resumed",
+        let step = event.field("step").as_str().unwrap_or_default();
+        let (what, word) = match event.kind.as_str() {
+            "workflow.compensating" => ("workflow", "is compensated"),
+            "workflow.paused" => ("workflow", "paused"),
+            "workflow.resumed" => ("workflow", "goes on"),
+            "run.interrupted" => ("run", "interrupted"),
+            "run.resumed" => ("run", "resumed"),
+            "saga.progress" if step.starts_with("compensation_") => ("saga", message),
             _ => return String::new(),
         };
-        let said = if message.is_empty() { String::new() } else { format!(": {message}") };
-        self.line(RUN, "run", word, &said)
+        let said = event.workflow().filter(|_| what == "workflow").map(|name| format!(" ({name})")).unwrap_or_default();
+        self.line(RUN, what, &clean(word), &said)
     }
 
     /// A log line, when all are wanted or it has no task that could fail later.
