@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use sloth_core::AttemptKey;
 use sloth_core::launch::{Launch, Order, Report, Traces};
-use sloth_core::run::Outcome;
 
 use super::calls::Done;
 use super::follower::{Dropped, Follower, Phase, a_unit};
