@@ -4,12 +4,14 @@
 //! run where their kind says, and the caller's coroutine waits.
 
 mod data;
+pub mod define;
 mod host;
 mod module;
 mod std;
 mod vm;
 
 pub use data::Data;
+pub use define::{Given, Loader, Program, TaskResult, task_result};
 pub use host::{BoxFuture, Cancel, CancelKind, Ctx, Daemon, LogLevel, LogLine, Mode, RunInfo, Sink, Stream, Trouble};
 pub use module::{Args, Body, Call, Failure, Family, Function, Module, Param, Reply, Tier, Type};
 pub use vm::{CallEnd, Engine, LocalBoxFuture, Raised, RecordedCall, Shape, Spawner, View, Vm, VmSettings};

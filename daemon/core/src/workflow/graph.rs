@@ -81,6 +81,8 @@ pub struct Workflow {
     pub tasks: Vec<Task>,
     /// All edges: `depends_on`, chains, `listed`, `consumes`, expressions. Stage order is not among them.
     pub edges: Vec<Edge>,
+    /// Parallel compositions inside a stage that have limits of their own.
+    pub groups: Vec<Group>,
     /// Workflow-level saga.
     pub saga: Option<Saga>,
     /// Handlers: `on_start on_success on_failure on_complete`, `error_handling.on_failure`.
@@ -118,6 +120,17 @@ pub struct Stage {
     pub handlers: Handlers,
 }
 
+/// Limits of a parallel composition that is only a part of its stage.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Group {
+    /// Slots.
+    pub max_workers: Option<u32>,
+    /// Cancel running siblings at the first failure.
+    pub fail_fast: bool,
+    /// Failures accepted.
+    pub tolerate: u32,
+}
+
 /// A task.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Task {
@@ -137,6 +150,8 @@ pub struct Task {
     pub condition: Option<Condition>,
     /// Branch of a `when` that must be taken for it to run: the deciding step and the branch's number.
     pub branch: Option<(TaskId, u32)>,
+    /// Index into [`Workflow::groups`].
+    pub group: Option<u32>,
     /// When true, it fails before it starts.
     pub abort_if: Option<Condition>,
     /// Per attempt; `None`: the default applies, `Some(0)`: no limit.

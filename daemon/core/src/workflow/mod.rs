@@ -11,8 +11,8 @@ mod suggest;
 pub mod template;
 
 pub use graph::{
-    Cause, Command, Condition, Defined, Diagnostic, Edge, EdgeKind, FnRef, Handlers, HookEntry, HookWhen, Level, Place,
-    Saga, Stage, StageId, Step, Task, TaskId, Workflow,
+    Cause, Command, Condition, Defined, Diagnostic, Edge, EdgeKind, FnRef, Group, Handlers, HookEntry, HookWhen, Level,
+    Place, Saga, Stage, StageId, Step, Task, TaskId, Workflow,
 };
 pub use names::{NameIndex, Named, Scope};
 pub use policy::{

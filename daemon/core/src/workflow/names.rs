@@ -35,6 +35,16 @@ impl NameIndex {
         index
     }
 
+    /// One more task, not known by a name in records yet.
+    pub fn add_task(&mut self, declared: &str, stage: StageId, task: TaskId) {
+        self.declared.entry(declared.to_owned()).or_default().push((stage, task));
+    }
+
+    /// One more stage.
+    pub fn add_stage(&mut self, name: &str, stage: StageId) {
+        self.stages.entry(name.to_owned()).or_insert(stage);
+    }
+
     /// A task as seen from `stage`: of the same stage, else of the workflow (the first), else by its name in records.
     pub fn task(&self, name: &str, stage: Option<StageId>) -> Option<TaskId> {
         let Some(found) = self.declared.get(name) else { return self.recorded.get(name).copied() };

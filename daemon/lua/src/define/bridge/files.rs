@@ -1,0 +1,163 @@
+//! `import` and `require`: which file is meant, and its chunk.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use mlua::{Function, Lua, Table, Value};
+
+use super::program::tidy_path;
+use super::{Define, define_of};
+use crate::define::fault::Fault;
+
+/// Endings that `require` tries.
+const ENDINGS: [&str; 4] = [".lua", ".sloth", ".luau", "/init.lua"];
+
+impl Define {
+    /// Compiles a file of the program.
+    pub(super) fn chunk(&self, key: &str, bytes: &[u8]) -> Result<Function, Fault> {
+        let inner = self.vm.upgrade().ok_or_else(|| Fault::new("E100", "the VM has ended"))?;
+        let source = super::phase::prepared(key, bytes)?;
+        let env = crate::vm::Vm(Rc::clone(&inner)).file_env().map_err(|error| Fault::new("E100", error.to_string()))?;
+        inner.compile(&source, &format!("={key}"), &env).map_err(|message| Fault::new("E101", message))
+    }
+
+    fn may_import(&self, path: &Path, invocation: &Path) -> bool {
+        let program = self.program.borrow();
+        path.starts_with(&program.dir)
+            || path.starts_with(invocation)
+            || program.import_paths.iter().any(|allowed| path.starts_with(allowed))
+            || !path.is_absolute()
+    }
+
+    /// The first of some places that has a file: its key and its chunk.
+    fn first(&self, places: &[PathBuf]) -> Result<Option<(String, Vec<u8>)>, Fault> {
+        let mut program = self.program.borrow_mut();
+        for place in places {
+            match program.read(place) {
+                Ok(Some(found)) => return Ok(Some(found)),
+                Ok(None) => {}
+                Err(problem) => return Err(Fault::new("E101", problem)),
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn home() -> PathBuf {
+    std::env::home_dir().unwrap_or_else(|| PathBuf::from("/"))
+}
+
+/// What is to be evaluated: the key, and the chunk unless it was evaluated before.
+type Found = (String, Option<Function>);
+
+/// `import(path)`: relative to the importing file, then to the main file, then to the invocation directory.
+pub(super) fn import(lua: &Lua, path: String) -> mlua::Result<Found> {
+    let define = define_of(lua)?;
+    define.enter(lua);
+    let invocation = define.inner()?.ctx().map(|ctx| ctx.run.invocation_dir.clone()).unwrap_or_default();
+    let wanted = match path.strip_prefix("~/") {
+        Some(rest) => home().join(rest),
+        None => PathBuf::from(&path),
+    };
+    let mut places: Vec<PathBuf> = {
+        let program = define.program.borrow();
+        let bases = [program.dir_of(&define.desk.place().file), program.dir.clone(), invocation.clone()];
+        bases.iter().map(|base| tidy_path(&base.join(&wanted))).collect()
+    };
+    places.dedup();
+    let allowed: Vec<PathBuf> = places.iter().filter(|place| define.may_import(place, &invocation)).cloned().collect();
+    if allowed.is_empty() {
+        let fault = Fault::new("E106", format!("{path:?} is outside the directories that may be imported from"));
+        return Err(
+            define.raise(fault.hint("move it below the file's directory, or name its directory in lua.import_paths"))
+        );
+    }
+    match define.first(&allowed).map_err(|fault| define.raise(fault))? {
+        Some((key, bytes)) => found(&define, key, &bytes),
+        None => {
+            let tried: Vec<String> = allowed.iter().map(|place| place.display().to_string()).collect();
+            Err(define.raise(
+                Fault::new("E100", format!("import: {path:?} is not there"))
+                    .hint(format!("tried {}", tried.join(", "))),
+            ))
+        }
+    }
+}
+
+fn found(define: &Define, key: String, bytes: &[u8]) -> mlua::Result<Found> {
+    if define.loaded.borrow().contains_key(&key) {
+        return Ok((key, None));
+    }
+    let chunk = define.chunk(&key, bytes).map_err(|fault| define.raise(fault))?;
+    Ok((key, Some(chunk)))
+}
+
+/// `require(name)` of something that is no module: files of `package.path`, then of the module directories.
+pub(super) fn require(lua: &Lua, (name, path): (String, Option<String>)) -> mlua::Result<Found> {
+    let define = define_of(lua)?;
+    define.enter(lua);
+    let invocation = define.inner()?.ctx().map(|ctx| ctx.run.invocation_dir.clone()).unwrap_or_default();
+    let file = name.replace('.', "/");
+    if file.is_empty() || file.split('/').any(|part| part.is_empty()) {
+        return Err(define.raise(Fault::new("E100", format!("require: {name:?} is no name of a module"))));
+    }
+    let dir = define.program.borrow().dir.clone();
+    let mut places = Vec::new();
+    for base in [&dir, &invocation] {
+        for pattern in path.as_deref().unwrap_or_default().split(';').filter(|pattern| pattern.contains('?')) {
+            places.push(tidy_path(&base.join(pattern.replace('?', &file))));
+        }
+    }
+    let roots = [
+        dir.clone(),
+        dir.join("modules"),
+        invocation.join("modules"),
+        home().join(".sloth/modules"),
+        "/usr/lib/sloth/modules".into(),
+    ];
+    for root in roots {
+        places.extend(ENDINGS.iter().map(|ending| tidy_path(&root.join(format!("{file}{ending}")))));
+    }
+    match define.first(&places).map_err(|fault| define.raise(fault))? {
+        Some((key, bytes)) => found(&define, key, &bytes),
+        None => {
+            let fault = Fault::new("E100", format!("require: there is no module {name:?}"));
+            let near = define.inner()?.registry.visible().map(|module| module.name).collect::<Vec<_>>();
+            Err(define.raise(fault.did_you_mean(sloth_core::workflow::suggest(&name, near))))
+        }
+    }
+}
+
+/// What a file gave, for everybody who imports it later.
+pub(super) fn keep(lua: &Lua, (key, value): (String, Value)) -> mlua::Result<()> {
+    define_of(lua)?.loaded.borrow_mut().insert(key, value);
+    Ok(())
+}
+
+/// What a file gave before.
+pub(super) fn kept(lua: &Lua, key: String) -> mlua::Result<Value> {
+    Ok(define_of(lua)?.loaded.borrow().get(&key).cloned().unwrap_or(Value::Nil))
+}
+
+/// The functions of this file.
+pub(super) fn install(lua: &Lua, host: &Table) -> mlua::Result<()> {
+    host.raw_set("import", lua.create_function(import)?)?;
+    host.raw_set("require", lua.create_function(require)?)?;
+    host.raw_set("keep", lua.create_function(keep)?)?;
+    host.raw_set("kept", lua.create_function(kept)?)?;
+    host.raw_set(
+        "module",
+        lua.create_function(|lua, name: String| {
+            let define = define_of(lua)?;
+            let inner = define.inner()?;
+            let base: Value = lua.globals().raw_get(name.as_str())?;
+            match (inner.module(&name)?, base) {
+                (Some(table), _) => Ok(Value::Table(table)),
+                // Libraries of the language itself: `require("string")`.
+                (None, base @ Value::Table(_)) => Ok(base),
+                _ => Ok(Value::Nil),
+            }
+        })?,
+    )?;
+    Ok(())
+}
