@@ -12,6 +12,7 @@ mod run;
 mod schedule;
 mod schedule_spec;
 pub mod worker;
+mod workflow;
 
 #[cfg(feature = "client")]
 pub mod client;
@@ -22,6 +23,7 @@ pub use page::Page;
 pub use run::*;
 pub use schedule::*;
 pub use schedule_spec::*;
+pub use workflow::*;
 
 /// Version of the protocol between slothctl and slothd; a different major is refused.
 pub const PROTOCOL: &str = "1.0";

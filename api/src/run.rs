@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 pub struct RunView {
     /// UUIDv7. Commands accept a unique prefix, or a unique suffix of at least 6 characters.
     pub id: String,
-    /// Name of its schedule when it was made.
+    /// Name of its schedule when it was made; empty: it was asked for without one.
     pub schedule: String,
     /// Identity of its schedule.
     pub schedule_id: String,
     /// Version of the schedule that it executes.
     pub revision: u32,
-    /// `command`.
+    /// `command`, `workflow`.
     pub kind: String,
     /// Login name of the owner.
     pub owner: String,
@@ -28,7 +28,7 @@ pub struct RunView {
     pub clock_epoch: u32,
     /// Who or what asked, in words.
     pub asked_by: String,
-    /// `queued starting running completed failed cancelled`.
+    /// `queued starting running paused compensating interrupted completed failed cancelled`.
     pub status: String,
     /// Why it failed or was cancelled.
     pub reason: Option<String>,
@@ -72,9 +72,44 @@ pub struct RunView {
     pub host: String,
     /// Process of the last attempt.
     pub pid: Option<u32>,
+    /// What only the run of a workflow has.
+    #[serde(default, skip_serializing_if = "Option::is_none", flatten)]
+    pub workflow: Option<WorkflowRunView>,
     /// Its tasks; a command has one, named `command`. Only in `GET /runs/{id}`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<TaskView>,
+}
+
+/// The part of a run that only those of workflows have.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct WorkflowRunView {
+    /// Workflow.
+    pub workflow: String,
+    /// Stack; empty: none.
+    pub stack: String,
+    /// `normal`, `check`.
+    pub mode: String,
+    /// SHA-256 of the program.
+    pub bundle: String,
+    /// Path of the main file.
+    pub main: String,
+    /// The saved workflow that it came from.
+    pub saved: Option<String>,
+    /// Nothing new starts.
+    pub paused: bool,
+    /// `none compensated compensation_failed`.
+    pub compensation: String,
+    /// A handler said that it has dealt with the failure.
+    pub handled: bool,
+    /// Place in the queue.
+    pub priority: i8,
+    /// For people and filters.
+    pub labels: serde_json::Value,
+    /// How often its worker was lost.
+    pub workers_lost: u32,
+    /// Tasks by state. Only in `GET /runs/{id}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<crate::TaskCounts>,
 }
 
 /// One task of a run.
@@ -119,6 +154,12 @@ pub struct CancelRequest {
     /// KILL at once, without grace.
     #[serde(default)]
     pub force: bool,
+    /// Only this task of a workflow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// Run no saga compensation.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_compensate: bool,
 }
 
 /// Answer to a cancel request.

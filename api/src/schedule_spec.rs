@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+use crate::worker::{Bundle, RunOptions};
 
 /// Everything that a user can set about a schedule. Absent fields have their defaults. Durations are text (`"90s"`, `"1h30m"`) or a
 /// number of seconds; sizes are text (`"256Mi"`) or a number of bytes.
@@ -26,10 +28,9 @@ pub struct ScheduleSpec {
     /// Text for `/bin/sh -c`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shell: Option<String>,
-    /// Workflow to run; answered with `not_supported`.
+    /// Workflow to run.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(skip)]
-    pub workflow: Option<Value>,
+    pub workflow: Option<WorkflowSpec>,
     /// Request to make; answered with `not_supported`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(skip)]
@@ -129,6 +130,45 @@ pub struct ScheduleSpec {
     /// Text for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+}
+
+/// A workflow as action: its program comes with the request (`bundle`), was saved (`saved`), or is known already (`sha256`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WorkflowSpec {
+    /// Path of the main file, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The program. It is stored with the schedule; later changes of the file do not matter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<Bundle>,
+    /// Saved workflow; another user's is `user/name`. The schedule keeps the program of the moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saved: Option<String>,
+    /// A program that slothd has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Stack; default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stack: Option<String>,
+    /// One of several workflows in the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<String>,
+    /// Values.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub values: Map<String, Value>,
+    /// Parameters.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub params: Map<String, Value>,
+    /// Selection and overrides.
+    #[serde(skip_serializing_if = "RunOptions::is_default")]
+    pub options: RunOptions,
+    /// `normal` (default) or `check`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+    /// Place in the queue, -100 to 100; default 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i8>,
 }
 
 /// A duration, size or share: text with a unit, or a bare number (seconds, bytes, cores).

@@ -171,6 +171,9 @@ pub struct Assignment {
     pub paused: bool,
     /// Re-run this task and all after it.
     pub resume_from: Option<String>,
+    /// Run no task: only compensate what is left to compensate, then say again how the run ended.
+    #[serde(default)]
+    pub compensate_only: bool,
 }
 
 /// A program: main file and what it imports.
@@ -235,6 +238,13 @@ pub struct RunOptions {
     /// Debug log lines, too.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub debug: bool,
+}
+
+impl RunOptions {
+    /// Whether nothing is selected or overridden.
+    pub fn is_default(&self) -> bool {
+        *self == RunOptions::default()
+    }
 }
 
 /// Defaults and limits of the daemon (`[engine]`, `[lua]`), sizes in bytes, times in milliseconds.

@@ -9,7 +9,7 @@ use sd_notify::NotifyState;
 use sloth_core::record::Value;
 use sloth_doors::{Door, dbus, http};
 use sloth_engine::{Engine, Fatal, Handle, Settings as EngineSettings};
-use sloth_service::Service;
+use sloth_service::{Service, Workers};
 use sloth_store::{Check, OpenError, OpenOptions, Opened, Store};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -25,7 +25,8 @@ use crate::machine::{Fittings, Live, Machine, Wish};
 use crate::places::Places;
 use crate::ports::RealPorts;
 use crate::settings::{Merged, Settings};
-use crate::{boot, clock, journal, listen, logging, machine, notify, reload, restore, setup};
+use crate::workers::Equipment;
+use crate::{boot, clock, journal, listen, logging, machine, notify, reload, restore, setup, workers};
 
 /// Something failed.
 pub const EXIT_FAILED: u8 = 1;
@@ -149,7 +150,12 @@ async fn live(arguments: &Arguments, places: Places, live: Live, store: Store, o
         tracing::warn!("executor: {}", chosen.describe());
     }
     let (executor, reports) = chosen.start(&places);
-    let (ports, carry) = RealPorts::new(store.clone(), executor);
+    let workers = match workers::workers(&store) {
+        Ok(workers) => workers,
+        Err(error) => return End::Failed(format!("cannot read the state of workers: {error}")),
+    };
+    let equipment = Equipment::new(&places, &live.settings, workers.clone());
+    let (ports, carry) = RealPorts::new(store.clone(), executor, equipment);
     let mut seed = [0; 16];
     if let Err(error) = getrandom::fill(&mut seed) {
         return End::Failed(format!("no random numbers: {error}"));
@@ -165,6 +171,7 @@ async fn live(arguments: &Arguments, places: Places, live: Live, store: Store, o
         boot_id,
         booted_at: boot::at(),
         seed: seed as u64,
+        workers: live.settings.engine.workers,
     };
     let maintenance = recovered.quiesced.clone();
     let (engine, handle) = Engine::new(ports, EngineSettings { config, recovered }, reports);
@@ -187,6 +194,7 @@ async fn live(arguments: &Arguments, places: Places, live: Live, store: Store, o
         level,
         handle.clone(),
         chosen,
+        workers,
         seed,
         going,
         &mut tasks,
@@ -209,6 +217,7 @@ async fn serve_until_stopped(
     level: Level,
     engine: Handle,
     executor: Chosen,
+    workers: Workers,
     seed: u128,
     going: usize,
     tasks: &mut JoinSet<Result<(), Fatal>>,
@@ -220,11 +229,16 @@ async fn serve_until_stopped(
         Ok(listening) => listening,
         Err(problem) => return End::Failed(problem),
     };
+    workers::make_work_dir(&workers::work_dir(&places, &live.settings));
+    let worker_listener = match workers::listen(&places, &live.settings) {
+        Ok(listener) => listener,
+        Err(problem) => return End::Failed(problem),
+    };
     let bus = live.settings.bus(&places);
     let seed = seed.rotate_left(64);
     let fittings = Fittings { jobs, wishes, executor, level: level.clone() };
     let machine = Arc::new(Machine::new(places.clone(), live, store.clone(), fittings, seed));
-    let service = Service::new(store.clone(), engine.clone(), machine.clone(), &setup::hostname());
+    let service = Service::new(store.clone(), engine.clone(), machine.clone(), &setup::hostname(), workers);
     match notify::patiently(reload::apply_schedules(&service, &places)).await {
         Ok(report) => machine.set_trouble(&report.problems),
         Err(error) => tracing::error!(%error, "the schedule files could not be loaded"),
@@ -241,6 +255,10 @@ async fn serve_until_stopped(
     if let Some(bus) = bus {
         doors.spawn(dbus::serve(bus, door.clone()));
     }
+    let mut stop = closing.clone();
+    doors.spawn(sloth_doors::worker::serve(worker_listener, door.clone(), async move {
+        let _ = stop.wait_for(|closing| *closing).await;
+    }));
     for listener in listeners {
         let mut stop = closing.clone();
         doors.spawn(http::serve(listener, door.clone(), async move {

@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use jiff::tz::TimeZone;
 use nix::unistd::{Group, Uid as UnixUid, User};
+use sloth_api::worker::EngineLimits;
 use sloth_api::{BackupVerifyReply, BackupView, ErrorCode, HealthCheck, LogPage, ReloadReply, Setting, SystemJob};
 use sloth_core::run::Run;
 use sloth_core::{Limits, Moment, Uid};
 use sloth_exec::Capabilities;
-use sloth_service::{Host, LogWish, ServiceError, Surroundings};
+use sloth_service::{Host, LogWish, RunDirs, ServiceError, Surroundings, WorkflowSettings};
 use sloth_store::{BackupInfo, BackupKind, BackupWish, Store};
 use tokio::sync::mpsc;
 
@@ -20,7 +21,7 @@ use crate::housekeeping::Jobs;
 use crate::logging::Level;
 use crate::places::Places;
 use crate::settings::{Merged, Settings};
-use crate::{clock, output};
+use crate::{clock, output, workers};
 
 /// What the main task is asked to do.
 pub enum Wish {
@@ -229,6 +230,9 @@ impl Host for Machine {
 
     fn delete_output(&self, path: &Path) {
         let Some(dir) = path.parent() else { return };
+        if let Some(run) = dir.file_name().and_then(|name| name.to_str()) {
+            workers::delete_run_dir(&self.settings(|settings| workers::work_dir(&self.places, settings)), run);
+        }
         if let Err(error) = fs::remove_dir_all(self.places.data.join(dir))
             && error.kind() != std::io::ErrorKind::NotFound
         {
@@ -238,6 +242,28 @@ impl Host for Machine {
 
     fn data_dir(&self) -> PathBuf {
         self.places.data.clone()
+    }
+
+    fn run_dirs(&self, run: &Run) -> Result<RunDirs, ServiceError> {
+        workers::run_dirs(&self.settings(|settings| workers::work_dir(&self.places, settings)), run)
+    }
+
+    fn engine_limits(&self) -> EngineLimits {
+        let mut limits = self.settings(|settings| settings.engine.limits.clone());
+        let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+        limits.capacity.entry("cpu".to_owned()).or_insert(cores * 1000);
+        if let Some(bytes) = crate::machine_health::memory_total() {
+            limits.capacity.entry("memory".to_owned()).or_insert(bytes / 10 * 9);
+        }
+        limits
+    }
+
+    fn workflow_settings(&self) -> WorkflowSettings {
+        self.settings(|settings| settings.engine.runs)
+    }
+
+    fn user_table(&self) -> serde_json::Value {
+        self.settings(|settings| settings.user.clone())
     }
 
     fn settings(&self) -> Vec<Setting> {

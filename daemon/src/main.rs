@@ -19,9 +19,11 @@ mod ports;
 mod reload;
 mod restore;
 mod setting_checks;
+mod setting_engine;
 mod setting_keys;
 mod settings;
 mod setup;
+mod workers;
 
 use std::process::ExitCode;
 

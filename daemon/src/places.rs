@@ -24,6 +24,10 @@ pub struct Places {
     pub socket: PathBuf,
     /// Socket of the supervisor.
     pub exec_socket: PathBuf,
+    /// Socket of workers.
+    pub worker_socket: PathBuf,
+    /// Where workers make the directories of their runs.
+    pub work: PathBuf,
     /// Whether the group of the system may use the socket.
     pub system: bool,
     /// The message bus that such an instance is on.
@@ -54,6 +58,8 @@ impl Places {
             data: root.to_owned(),
             socket: root.join("slothd.sock"),
             exec_socket: root.join("exec.sock"),
+            worker_socket: root.join("worker.sock"),
+            work: root.join("work"),
             system: false,
             bus: None,
         }
@@ -68,6 +74,8 @@ impl Places {
             data: "/var/lib/slothd".into(),
             socket: "/run/slothd/slothd.sock".into(),
             exec_socket: "/run/slothd/exec.sock".into(),
+            worker_socket: "/run/slothd/worker.sock".into(),
+            work: "/var/spool/slothd".into(),
             system: true,
             bus: Some(BusKind::System),
         }
@@ -81,12 +89,15 @@ impl Places {
             .map(PathBuf::from)
             .ok_or("XDG_RUNTIME_DIR is not set: log in properly, or use --root DIR")?
             .join("slothd");
+        let data = base("XDG_STATE_HOME", ".local/state").join("slothd");
         Ok(Places {
             config: config.join("slothd.toml"),
             config_required: false,
             drop_ins: Some(config.join("conf.d")),
             schedules: config.join("schedules.d"),
-            data: base("XDG_STATE_HOME", ".local/state").join("slothd"),
+            worker_socket: runtime.join("worker.sock"),
+            work: data.join("work"),
+            data,
             socket: runtime.join("slothd.sock"),
             exec_socket: runtime.join("exec.sock"),
             system: false,

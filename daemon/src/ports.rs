@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sloth_core::Moment;
 use sloth_core::launch::{Order, Start};
 use sloth_core::machine::Loaded;
 use sloth_core::record::Record;
+use sloth_core::run::WorkerOrder;
+use sloth_core::{Moment, RunId};
 use sloth_engine::{Ports, Reading, StoreError};
 use sloth_exec::Executor;
 use sloth_store::Store;
@@ -14,6 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::clock;
 use crate::notify::Watchdog;
+use crate::workers::Equipment;
 
 /// Orders that wait for the executor at most. The engine has at most `max_running` attempts out, with a handful of orders each.
 const ORDERS_MAX: usize = 1 << 17;
@@ -29,17 +31,30 @@ pub struct RealPorts {
     store: Store,
     orders: mpsc::Sender<Waiting>,
     runtime: tokio::runtime::Handle,
+    equipment: Arc<Equipment>,
     watchdog: Watchdog,
 }
 
 impl RealPorts {
     /// Connects them. The returned future carries orders to the executor; it ends with these ports.
-    pub fn new(store: Store, executor: Executor) -> (Arc<RealPorts>, impl Future<Output = ()>) {
+    pub fn new(
+        store: Store,
+        executor: Executor,
+        equipment: Equipment,
+    ) -> (Arc<RealPorts>, impl Future<Output = ()> + use<>) {
         let (orders, mut waiting) = mpsc::channel(ORDERS_MAX);
+        let equipment = Arc::new(equipment);
+        let worker = equipment.clone();
         let carry = async move {
             while let Some(order) = waiting.recv().await {
                 let order = match order {
-                    Waiting::Prepare(start) => Order::Prepare(Box::new(start.launch())),
+                    Waiting::Prepare(start) => {
+                        let mut launch = start.launch();
+                        if start.is_workflow() {
+                            worker.equip(&start, &mut launch);
+                        }
+                        Order::Prepare(Box::new(launch))
+                    }
                     Waiting::Order(order) => order,
                 };
                 if executor.order(order).await.is_err() {
@@ -49,7 +64,7 @@ impl RealPorts {
             }
         };
         let runtime = tokio::runtime::Handle::current();
-        let ports = RealPorts { store, orders, runtime, watchdog: Watchdog::from_environment() };
+        let ports = RealPorts { store, orders, runtime, equipment, watchdog: Watchdog::from_environment() };
         (Arc::new(ports), carry)
     }
 }
@@ -111,11 +126,18 @@ impl Ports for RealPorts {
     }
 
     fn order(&self, order: Order) {
+        if let Order::Forget(key) = order {
+            self.equipment.workers().gone(key);
+        }
         self.queue(Waiting::Order(order));
     }
 
     fn prepare(&self, start: Start) {
         self.queue(Waiting::Prepare(start));
+    }
+
+    fn worker(&self, run: RunId, order: WorkerOrder) {
+        self.equipment.workers().tell(run, order);
     }
 
     fn heartbeat(&self) {

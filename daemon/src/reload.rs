@@ -88,8 +88,11 @@ async fn read_again(service: &Service, machine: &Arc<Machine>, level: &Level) ->
         live.settings = settings;
         live.merged = merged;
     }
-    let max_running = machine.live.read().unwrap_or_else(|e| e.into_inner()).settings.max_running;
-    service.engine().configure(max_running).await;
+    let (max_running, workers) = {
+        let live = machine.live.read().unwrap_or_else(|e| e.into_inner());
+        (live.settings.max_running, live.settings.engine.workers)
+    };
+    service.engine().configure(max_running, workers).await;
     let report = apply_schedules(service, &machine.places).await?;
     let mut schedules = Map::new();
     for (word, names) in [("created", &report.created), ("updated", &report.updated), ("deleted", &report.deleted)] {

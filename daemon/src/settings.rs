@@ -12,7 +12,9 @@ use sloth_doors::dbus::{Bus, BusKind};
 use toml::Value;
 
 use crate::setting_checks::{Check, DAY};
+use crate::setting_engine::EngineSettings;
 pub use crate::setting_keys::KEYS;
+use crate::setting_keys::is_free;
 
 use crate::arguments::Arguments;
 use crate::places::Places;
@@ -54,6 +56,10 @@ pub struct Settings {
     pub backup_keep: usize,
     /// `backup.dir`.
     pub backup_dir: Option<PathBuf>,
+    /// `[engine]` and `[lua]`.
+    pub engine: EngineSettings,
+    /// `[user]`.
+    pub user: Json,
 }
 
 impl Settings {
@@ -110,8 +116,9 @@ impl Merged {
         for (name, value) in table {
             let name = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
             match value {
-                Value::Table(inner) => self.table(&name, inner, origin),
-                value if KEYS.iter().any(|key| key.name == name) => {
+                // Nested tables of `[user]` are values like any other.
+                Value::Table(inner) if !name.starts_with("user.") => self.table(&name, inner, origin),
+                value if KEYS.iter().any(|key| key.name == name) || is_free(&name) => {
                     self.values.insert(name, (value.clone(), origin.to_owned()));
                 }
                 _ => self.problems.push(format!("{origin}: {name}: there is no such key")),
@@ -127,7 +134,7 @@ impl Merged {
             };
             let name = name.to_ascii_lowercase().replace("__", ".");
             let origin = format!("environment {variable}");
-            if !KEYS.iter().any(|key| key.name == name) {
+            if !KEYS.iter().any(|key| key.name == name) && !is_free(&name) {
                 self.problems.push(format!("{origin}: there is no key {name}"));
                 continue;
             }
@@ -143,6 +150,19 @@ impl Merged {
         let default = KEYS.iter().find(|key| key.name == name).map_or("", |key| key.default);
         let parsed = format!("v = {default}").parse::<toml::Table>().ok().and_then(|mut table| table.remove("v"));
         (parsed, "default".to_owned())
+    }
+
+    /// Values of a table in which names are free, by name.
+    pub(crate) fn free(&self, table: &str) -> impl Iterator<Item = (&str, &Value, &str)> {
+        self.values.iter().filter_map(move |(key, (value, origin))| {
+            let name = key.strip_prefix(table)?.strip_prefix('.')?;
+            Some((name, value, origin.as_str()))
+        })
+    }
+
+    fn user(&self) -> Json {
+        let fields = self.free("user").map(|(name, value, _)| (name.to_owned(), json(value)));
+        Json::Object(fields.collect())
     }
 
     /// Effective values for people.
@@ -177,8 +197,23 @@ impl Merged {
             backup_every: check.span("backup.every", Duration::ZERO, DAY * 365),
             backup_keep: check.number("backup.keep", 1, 10_000) as usize,
             backup_dir: check.path("backup.dir"),
+            engine: EngineSettings::read(&mut check),
+            user: self.user(),
         };
         if check.problems.is_empty() { Ok(settings) } else { Err(check.problems) }
+    }
+}
+
+/// Dates become text.
+fn json(value: &Value) -> Json {
+    match value {
+        Value::String(text) => Json::from(text.as_str()),
+        Value::Integer(n) => Json::from(*n),
+        Value::Float(x) => Json::from(*x),
+        Value::Boolean(b) => Json::from(*b),
+        Value::Datetime(at) => Json::from(at.to_string()),
+        Value::Array(list) => list.iter().map(json).collect(),
+        Value::Table(table) => Json::Object(table.iter().map(|(name, value)| (name.clone(), json(value))).collect()),
     }
 }
 

@@ -65,6 +65,12 @@ pub struct Launch {
     pub journal: bool,
 }
 
+/// Name of the program that executes a workflow.
+pub const WORKER: &str = "sloth-worker";
+
+/// So long a worker may go on after the timeout of its run, for handlers and compensation.
+const WORKER_LATE: Duration = Duration::from_secs(15 * 60);
+
 /// An attempt to be prepared, as the core hands it out: what it consists of is shared, and spelled out by [`Start::launch`] where it is
 /// needed, away from the thread that decides.
 #[derive(Clone, Debug)]
@@ -85,7 +91,12 @@ impl Start {
         AttemptKey { run: self.run.id, attempt: self.attempt }
     }
 
-    /// What the executor needs.
+    /// Whether a worker does it.
+    pub fn is_workflow(&self) -> bool {
+        self.run.workflow.is_some()
+    }
+
+    /// What the executor needs. For a workflow the path of the worker and its errand are still to be filled in.
     pub fn launch(&self) -> Launch {
         let schedule = &*self.schedule;
         Launch {
@@ -93,6 +104,8 @@ impl Start {
             argv: match &schedule.action {
                 Action::Command(argv) => argv.clone(),
                 Action::Shell(text) => vec!["/bin/sh".to_owned(), "-c".to_owned(), text.clone()],
+                // Its path and what it reads are known where the daemon is put together.
+                Action::Workflow(_) => vec![WORKER.to_owned(), "run".to_owned()],
             },
             user: schedule.user.clone(),
             group: schedule.group.clone(),
@@ -101,7 +114,11 @@ impl Start {
             umask: schedule.umask,
             stdin: schedule.stdin.clone(),
             limits: schedule.limits.clone(),
-            timeout: schedule.timeout,
+            timeout: match &schedule.action {
+                // The worker ends its tasks and compensates; this is for one that does not.
+                Action::Workflow(_) => schedule.timeout.map(|timeout| timeout + WORKER_LATE),
+                Action::Command(_) | Action::Shell(_) => schedule.timeout,
+            },
             kill_grace: schedule.kill_grace,
             output: output_path(self.run.id, self.run.queued_at),
             output_limit: schedule.output_limit,
@@ -111,6 +128,7 @@ impl Start {
     }
 
     fn environment(&self) -> BTreeMap<String, String> {
+        let workflow = self.run.workflow.as_ref().map(|workflow| &workflow.action);
         let run = &*self.run;
         let catch_up = if run.trigger == RunTrigger::CatchUp { "1" } else { "0" };
         let mut env = self.schedule.env.clone();
@@ -123,6 +141,9 @@ impl Start {
             ("SLOTH_PREVIOUS_SUCCESS", self.previous_success.map(Moment::rfc3339).unwrap_or_default()),
         ] {
             env.insert(name.to_owned(), value);
+        }
+        if let Some(action) = workflow {
+            env.insert("SLOTH_STACK".to_owned(), action.stack.clone());
         }
         env
     }

@@ -1,6 +1,7 @@
 //! What is said about a run. A note holds the run as it was, shared with the other records of the transaction; its text is made where
 //! it is written, away from the thread that decides: in a burst of 10,000 runs that text costs more than the decisions.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +44,10 @@ pub enum RunNews {
     },
     /// The task reached its terminal state, that of the run.
     TaskEnded,
+    /// Its worker was lost; another one goes on.
+    Interrupted,
+    /// Another worker goes on with it.
+    Resumed,
     /// The run reached its terminal state.
     Ended,
 }
@@ -71,6 +76,8 @@ impl RunNote {
             (RunNews::TaskEnded, RunStatus::Completed) => ("task.completed", Info),
             (RunNews::TaskEnded, RunStatus::Failed) => ("task.failed", Error),
             (RunNews::TaskEnded, _) => ("task.cancelled", Warning),
+            (RunNews::Interrupted, _) => ("run.interrupted", Warning),
+            (RunNews::Resumed, _) => ("run.resumed", Info),
             (RunNews::Ended, RunStatus::Completed) => ("run.completed", Info),
             (RunNews::Ended, RunStatus::Failed) => ("run.failed", Error),
             (RunNews::Ended, _) => ("run.cancelled", Warning),
@@ -80,7 +87,7 @@ impl RunNote {
     /// One line for people.
     pub fn message(&self) -> String {
         let run = &*self.run;
-        let name = &run.schedule_name;
+        let name = run.title();
         let attempt = run.attempts;
         match self.news {
             RunNews::Triggered => format!("{name} is due"),
@@ -92,6 +99,11 @@ impl RunNote {
                 let error = run.message.as_deref().unwrap_or_default();
                 format!("{name}: attempt {attempt} failed ({error}); next in {}", units::format_duration(delay))
             }
+            RunNews::Interrupted => {
+                let why = run.message.as_deref().unwrap_or_default();
+                format!("run of {name} interrupted: {why}")
+            }
+            RunNews::Resumed => format!("run of {name} resumed by worker {attempt}"),
             RunNews::TaskEnded | RunNews::Ended => {
                 let verb = match run.status {
                     RunStatus::Completed => "completed",
@@ -115,7 +127,7 @@ impl RunNote {
             severity,
             message: self.message(),
             run: Some(self.run.id),
-            task: self.is_of_task().then_some("command"),
+            task: self.is_of_task().then_some(Cow::Borrowed("command")),
             user: Some(self.run.user.clone()),
             at: self.at,
             data: self.data(),
@@ -123,7 +135,8 @@ impl RunNote {
     }
 
     fn is_of_task(&self) -> bool {
-        !matches!(self.news, RunNews::Triggered | RunNews::Queued | RunNews::Started | RunNews::Ended)
+        use RunNews::{TaskEnded, TaskRetrying, TaskStarted, TaskTimedOut};
+        matches!(self.news, TaskStarted | TaskTimedOut | TaskRetrying { .. } | TaskEnded)
     }
 
     fn data(&self) -> Data {
@@ -132,6 +145,11 @@ impl RunNote {
             return triggered_data(run, self.at);
         }
         let mut data = run_data(run);
+        if let Some(workflow) = &run.workflow {
+            data.push(("stack", text(&workflow.action.stack)));
+            data.push(("workflow_name", text(&workflow.action.name)));
+            data.push(("mode", text(&workflow.action.mode)));
+        }
         match self.news {
             RunNews::TaskRetrying { max, delay } => {
                 data.push(("max_retries", Value::Int(i64::from(max))));
@@ -163,7 +181,7 @@ fn triggered_data(run: &Run, at: Moment) -> Data {
 fn run_data(run: &Run) -> Data {
     vec![
         ("run_id", Value::Id(run.id.uuid())),
-        ("kind", Value::Word("command")),
+        ("kind", Value::Word(if run.workflow.is_some() { "workflow" } else { "command" })),
         ("schedule", text(&run.schedule_name)),
         ("schedule_id", Value::Id(run.schedule.uuid())),
         ("user", text(&run.user)),

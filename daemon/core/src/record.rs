@@ -1,5 +1,6 @@
 //! What the core wants remembered. Each batch of records is one transaction of the store: all of it happens or nothing.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::news::RunNote;
@@ -60,8 +61,27 @@ pub enum Record {
         /// The counters.
         stats: Stats,
     },
-    /// A new run, with its task `command`.
+    /// The definition of a run that no schedule makes: stored like a schedule, listed nowhere, gone with its run.
+    Unlisted(Arc<Schedule>),
+    /// The source of workflows, unless it is there.
+    BundleStored(Arc<SourceBundle>),
+    /// A new run; a command has the task `command`.
     RunCreated(Arc<Run>),
+    /// A run that had ended goes on. Fails as a conflict when it has not ended.
+    RunReopened(Arc<Run>),
+    /// A circuit breaker changed its state.
+    Circuit(Box<Circuit>),
+    /// A workflow was saved, or saved again.
+    WorkflowSaved(Box<Saved>),
+    /// A saved workflow is away.
+    WorkflowRemoved {
+        /// Whose.
+        owner: Uid,
+        /// Name.
+        name: String,
+    },
+    /// What a worker has recorded. Rows that are there already are passed over with all that belongs to them.
+    Journal(Arc<Journal>),
     /// A run changed: the record replaces the stored one.
     RunChanged(Arc<Run>),
     /// An attempt is about to be released.
@@ -82,6 +102,192 @@ pub enum Record {
     Epoch(ClockEpoch),
     /// A named value of the daemon (`quiesced`, `last_alive`, `boot_id` …); `None` removes it.
     Meta(&'static str, Option<String>),
+}
+
+/// A circuit breaker after a transition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Circuit {
+    /// Name with its scope.
+    pub name: String,
+    /// `closed`, `open`, `half_open`.
+    pub state: &'static str,
+    /// Failures in a row.
+    pub failures: u32,
+    /// When it opened.
+    pub opened_at: Option<Moment>,
+    /// When it lets trials through.
+    pub retry_at: Option<Moment>,
+    /// Its limits, JSON.
+    pub settings: String,
+}
+
+/// A saved workflow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// Whose.
+    pub owner: Uid,
+    /// Name.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// SHA-256 of its source.
+    pub bundle: String,
+    /// Path of the main file.
+    pub main: String,
+    /// Whether it may be run.
+    pub active: bool,
+}
+
+/// A program: main file and what it imports, as they are stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceBundle {
+    /// SHA-256, hexadecimal.
+    pub sha256: String,
+    /// Compressed with zstd.
+    pub content: Vec<u8>,
+    /// Bytes before that.
+    pub size: u64,
+}
+
+/// Records of a worker, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Journal {
+    /// Of this run.
+    pub run: RunId,
+    /// The rows.
+    pub rows: Vec<JournalRow>,
+}
+
+/// One record of a worker. Numbers of a run grow by one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JournalRow {
+    /// Number, from 1.
+    pub seq: u64,
+    /// When.
+    pub at: Moment,
+    /// Its kind, `task_finished`.
+    pub kind: &'static str,
+    /// All of it, JSON.
+    pub body: String,
+    /// What it means for the tables.
+    pub effect: JournalEffect,
+    /// What is said about it.
+    pub events: Vec<JournalEvent>,
+}
+
+/// What a record of a worker means for the tables. Texts that hold JSON say so.
+#[derive(Clone, Debug, PartialEq)]
+pub enum JournalEffect {
+    /// Nothing beside its row.
+    None,
+    /// The graph is known.
+    Graph {
+        /// Names, versions and JSON of the tasks: name → stage.
+        workflows: Vec<(String, String)>,
+        /// Tasks that will be: workflow, task, stage.
+        tasks: Vec<(String, String, Option<String>)>,
+        /// JSON.
+        graph: String,
+        /// JSON.
+        diagnostics: String,
+    },
+    /// A task changed.
+    Task(Box<TaskRow>),
+    /// A checkpoint.
+    Checkpoint {
+        /// Identity.
+        id: String,
+        /// Name.
+        name: String,
+        /// Workflow.
+        workflow: String,
+        /// Task.
+        task: String,
+        /// JSON.
+        state: String,
+    },
+    /// An artifact.
+    Artifact {
+        /// Workflow.
+        workflow: String,
+        /// Task.
+        task: String,
+        /// Name.
+        name: String,
+        /// Path relative to the work directory.
+        path: String,
+        /// Of the content, hexadecimal.
+        sha256: String,
+        /// Bytes.
+        size: u64,
+        /// Permission bits.
+        mode: u32,
+    },
+    /// The run ended.
+    Finished {
+        /// `completed`, `failed`, `cancelled`.
+        status: &'static str,
+        /// For people.
+        message: Option<String>,
+        /// JSON.
+        outputs: String,
+        /// JSON, when the definition failed.
+        diagnostics: Option<String>,
+    },
+}
+
+/// The present state of a task.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct TaskRow {
+    /// Workflow.
+    pub workflow: String,
+    /// Name.
+    pub name: String,
+    /// Stage.
+    pub stage: Option<String>,
+    /// `running`, `waiting`, `completed`, `failed`, `skipped`, `cancelled`.
+    pub status: &'static str,
+    /// Kind of a failure.
+    pub kind: Option<String>,
+    /// For people.
+    pub message: String,
+    /// Failure with traceback.
+    pub error: Option<String>,
+    /// Why it was skipped.
+    pub skip_reason: Option<String>,
+    /// Whether something was changed.
+    pub changed: bool,
+    /// From the result cache.
+    pub cached: bool,
+    /// A failure that counts as satisfied.
+    pub ignored: bool,
+    /// Attempts begun.
+    pub attempts: u32,
+    /// First start.
+    pub started_at: Option<Moment>,
+    /// End.
+    pub ended_at: Option<Moment>,
+    /// Exit code.
+    pub exit_code: Option<i32>,
+    /// JSON.
+    pub output: Option<String>,
+}
+
+/// A row of the feed that a record of a worker makes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JournalEvent {
+    /// Identity.
+    pub id: EventId,
+    /// Type.
+    pub kind: Cow<'static, str>,
+    /// Severity.
+    pub severity: Severity,
+    /// One line for people.
+    pub message: String,
+    /// The task.
+    pub task: Option<String>,
+    /// Payload, a JSON object.
+    pub data: String,
 }
 
 /// Where a mark moves when the clock was set; `next_due`, a lower bound, follows it.
@@ -221,7 +427,7 @@ pub struct Event {
     /// The run.
     pub run: Option<RunId>,
     /// The task.
-    pub task: Option<&'static str>,
+    pub task: Option<Cow<'static, str>>,
     /// Who caused it (login name or `uid N`).
     pub user: Option<String>,
     /// When it happened.

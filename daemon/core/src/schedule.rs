@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::trigger::{Trigger, TriggerKind};
+use crate::run::WorkflowAction;
+use crate::trigger::{Trigger, TriggerError, TriggerKind};
 use crate::{Moment, ScheduleId, Uid};
 
 /// A schedule as it stands after validation. A change makes a new one with `revision + 1`.
@@ -101,6 +103,63 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// A schedule of root's of which nothing but the trigger and the action is known; everything else has its default. The trigger is
+    /// as it was parsed: one with a period has no anchor yet.
+    pub fn new(
+        id: ScheduleId,
+        name: impl Into<String>,
+        trigger: &str,
+        zone: TimeZone,
+        action: Action,
+        now: Moment,
+    ) -> Result<Schedule, TriggerError> {
+        Ok(Schedule {
+            id,
+            revision: 1,
+            name: name.into(),
+            owner: Uid(0),
+            owner_name: "root".to_owned(),
+            trigger_text: trigger.to_owned(),
+            trigger: Trigger::parse(trigger, &zone)?,
+            timezone: None,
+            zone,
+            created_at: now,
+            trigger_since: now,
+            trigger_epoch: 0,
+            action,
+            user: "root".to_owned(),
+            group: None,
+            cwd: None,
+            env: BTreeMap::new(),
+            umask: 0o022,
+            stdin: None,
+            enabled: Enabled::Yes,
+            overlap: Overlap::default(),
+            queue_limit: 100,
+            catch_up: None,
+            catch_up_max: 100,
+            catch_up_window: Duration::from_secs(86_400),
+            start_deadline: None,
+            jitter: Duration::ZERO,
+            jitter_mode: JitterMode::default(),
+            timeout: None,
+            kill_grace: Duration::from_secs(10),
+            retries: Retries::default(),
+            retry_lost: false,
+            limits: Limits::default(),
+            success_codes: vec![0],
+            pause_after_failures: None,
+            after: BTreeMap::new(),
+            keep: Keep::default(),
+            sandbox: Sandbox::default(),
+            output_limit: 10 << 20,
+            journal: false,
+            tags: Vec::new(),
+            description: String::new(),
+            origin: Origin::Api,
+        })
+    }
+
     /// The catch-up policy in force: missed instants of fixed triggers are worth one run, those of interval triggers none.
     pub fn catch_up(&self) -> CatchUp {
         self.catch_up.unwrap_or(match self.trigger.kind() {
@@ -117,6 +176,8 @@ pub enum Action {
     Command(Vec<String>),
     /// Text for `/bin/sh -c`.
     Shell(String),
+    /// A workflow, by a worker.
+    Workflow(Arc<WorkflowAction>),
 }
 
 /// Whether a schedule fires.

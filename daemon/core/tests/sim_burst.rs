@@ -38,6 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(if cfg!(debug_assertions) { 4 } e
 fn machine(max_running: usize) -> Machine {
     let mut machine = Machine::new(Config {
         max_running,
+        workers: Default::default(),
         horizon: Duration::from_secs(10),
         catch_up_spread: Duration::ZERO,
         refill_max: 1_000_000,

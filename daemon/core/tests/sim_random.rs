@@ -139,7 +139,7 @@ fn random_op(world: &mut World, names: &mut usize) {
         90..92 => {
             let max_running = *world.chance.pick(&[1, 2, 5, 100]);
             world.config.max_running = max_running;
-            world.input(Input::Configured { max_running });
+            world.input(Input::Configured { max_running, workers: Default::default() });
         }
         92..94 => world.input(Input::Inhibited(true)),
         94..98 => world.input(Input::Inhibited(false)),

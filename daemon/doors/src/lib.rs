@@ -2,6 +2,7 @@
 
 pub mod dbus;
 pub mod http;
+pub mod worker;
 
 use sloth_service::Service;
 use tokio::sync::watch;

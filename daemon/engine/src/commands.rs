@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use sloth_core::machine::{Answer, Edit, Input, Late, Loaded, Refusal};
-use sloth_core::record::{Record, Stats};
-use sloth_core::run::RunTrigger;
+use sloth_core::machine::{Answer, Edit, Input, Late, Loaded, OpenRun, Refusal, WorkerLimits};
+use sloth_core::record::{Journal, Record, SourceBundle, Stats};
+use sloth_core::run::{RunTrigger, WorkerNews};
 use sloth_core::trigger::Trigger;
-use sloth_core::{Moment, RunId, Schedule, ScheduleId};
+use sloth_core::{AttemptKey, Moment, RunId, Schedule, ScheduleId};
 use tokio::sync::oneshot;
 
 use crate::batch::{Batch, Purpose};
@@ -70,18 +70,45 @@ pub enum EditKind {
 }
 
 /// Further records for the transaction of a run that was asked for, when it is known which run it is and whether it waits.
-pub(crate) type RunNotes = Box<dyn FnOnce(RunId, bool) -> Vec<Record> + Send>;
+pub type RunNotes = Box<dyn FnOnce(RunId, bool) -> Vec<Record> + Send>;
+
+/// A workflow that is to run without a schedule.
+pub struct WorkflowRequest {
+    /// What and how; listed nowhere.
+    pub definition: Arc<Schedule>,
+    /// `Manual`, `Api`.
+    pub trigger: RunTrigger,
+    /// Who, in words.
+    pub asked_by: String,
+    /// Its source.
+    pub source: Arc<SourceBundle>,
+    /// Records of the same transaction.
+    pub notes: RunNotes,
+}
+
+/// How a run is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cancel {
+    /// KILL at once.
+    pub force: bool,
+    /// Whether a workflow compensates what it has done.
+    pub compensate: bool,
+}
 
 pub(crate) enum Command {
     Edit(EditRequest, Reply<Moment>),
     Run { loaded: Box<Loaded>, trigger: RunTrigger, asked_by: String, notes: RunNotes, reply: Reply<Answer> },
-    Cancel { run: RunId, force: bool, asked_by: String, notes: Vec<Record>, reply: Reply<Answer> },
+    Workflow(Box<WorkflowRequest>, Reply<Answer>),
+    Resume { open: Box<OpenRun>, notes: Vec<Record>, reply: Reply<Answer> },
+    Pause { run: RunId, pause: bool, notes: Vec<Record>, reply: Reply<Answer> },
+    Worker { key: AttemptKey, news: Vec<WorkerNews>, journal: Arc<Journal>, reply: Reply<Answer> },
+    Cancel { run: RunId, how: Cancel, asked_by: String, notes: Vec<Record>, reply: Reply<Answer> },
     Quiesce { reason: Option<String>, notes: Vec<Record>, reply: Reply<()> },
     Commit { records: Vec<Record>, reply: Reply<()> },
     Inhibit(bool),
     Refill,
     ZonesChanged,
-    Configure { max_running: usize },
+    Configure { max_running: usize, workers: WorkerLimits },
     Stop { reply: oneshot::Sender<()> },
 }
 
@@ -92,7 +119,9 @@ impl<P: Ports> Engine<P> {
             Command::Inhibit(inhibited) => self.input(now, Input::Inhibited(inhibited)),
             Command::Refill => self.input(now, Input::RefillAsked),
             Command::ZonesChanged => self.input(now, Input::ZonesChanged),
-            Command::Configure { max_running } => self.input(now, Input::Configured { max_running }),
+            Command::Configure { max_running, workers } => {
+                self.input(now, Input::Configured { max_running, workers });
+            }
             Command::Stop { reply } => self.stop(reply),
             Command::Edit(request, reply) => {
                 self.held.push_back((request, reply));
@@ -113,14 +142,46 @@ impl<P: Ports> Engine<P> {
                     Arc::make_mut(&mut batch.records).extend(notes(run, queued));
                 }
             }
-            Command::Cancel { run, force, asked_by, notes, reply } => {
+            Command::Workflow(request, reply) => self.workflow(now, *request, reply),
+            Command::Resume { open, notes, reply } => {
+                if let Some(error) = self.in_the_way() {
+                    let _ = reply.send(Err(error));
+                    return;
+                }
+                let batch = self.run_input(now, |token| Input::ResumeAsked { open, token }, reply);
+                if !batch.records.is_empty() {
+                    Arc::make_mut(&mut batch.records).extend(notes);
+                }
+            }
+            Command::Pause { run, pause, notes, reply } => {
+                let token = self.await_answer(reply);
+                self.input(now, Input::PauseAsked { run, pause, token });
+                match self.current.late.last() {
+                    Some(Late::Reply(_, Ok(Answer::Switched { changed: true }))) => self.current.records.extend(notes),
+                    _ => self.answer_now(token),
+                }
+            }
+            Command::Worker { key, news, journal, reply } => {
+                if !self.is_open(key.run) {
+                    let _ = reply.send(Err(EngineError::Refused(Refusal::NotRunning)));
+                    return;
+                }
+                // In the transaction of what follows from it; it is retried until it can be written, and the worker waits.
+                self.current.records.push(Record::Journal(journal));
+                for news in news {
+                    self.input(now, Input::WorkerSaid { key, news });
+                }
+                let token = self.await_answer(reply);
+                self.current.late.push(Late::Reply(token, Ok(Answer::Noted)));
+            }
+            Command::Cancel { run, how: Cancel { force, compensate }, asked_by, notes, reply } => {
                 if !self.is_open(run) {
                     let _ = reply.send(Err(EngineError::Refused(Refusal::NotRunning)));
                     return;
                 }
                 let blocked = self.blocked.is_some();
                 let token = self.await_answer(reply);
-                self.input(now, Input::CancelAsked { run, force, asked_by, token });
+                self.input(now, Input::CancelAsked { run, force, compensate, asked_by, token });
                 match blocked {
                     false => self.current.records.extend(notes),
                     // Nothing of it is written, so there is nothing to wait for.
@@ -133,6 +194,25 @@ impl<P: Ports> Engine<P> {
                 self.commit(records, Some(reason), reply);
             }
             Command::Commit { records, reply } => self.commit(records, None, reply),
+        }
+    }
+
+    fn workflow(&mut self, now: Moment, request: WorkflowRequest, reply: Reply<Answer>) {
+        if let Some(error) = self.in_the_way() {
+            let _ = reply.send(Err(error));
+            return;
+        }
+        let WorkflowRequest { definition, trigger, asked_by, source, notes } = request;
+        let batch = self.run_input(now, |token| Input::WorkflowAsked { definition, trigger, asked_by, token }, reply);
+        let made = batch.late.iter().find_map(|late| match late {
+            Late::Reply(_, Ok(Answer::Run { run, queued })) => Some((*run, *queued)),
+            _ => None,
+        });
+        if let Some((run, queued)) = made {
+            let records = Arc::make_mut(&mut batch.records);
+            // The run refers to its source.
+            records.insert(0, Record::BundleStored(source));
+            records.extend(notes(run, queued));
         }
     }
 

@@ -139,6 +139,8 @@ impl<P: Ports> Engine<P> {
         for late in batch.late {
             match late {
                 Late::Order(order) => self.ports.order(order),
+                Late::Prepare(start) => self.ports.prepare(*start),
+                Late::Worker(run, order) => self.ports.worker(run, order),
                 Late::Refill { until, max } => self.read_due(until, max),
                 Late::Reply(token, answer) => {
                     if let Some(reply) = self.answers.remove(&token) {

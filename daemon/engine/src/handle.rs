@@ -3,14 +3,14 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex};
 
-use sloth_core::machine::{Answer, Loaded};
-use sloth_core::record::Record;
-use sloth_core::run::RunTrigger;
-use sloth_core::{Moment, RunId};
+use sloth_core::machine::{Answer, Loaded, OpenRun, WorkerLimits};
+use sloth_core::record::{Journal, Record};
+use sloth_core::run::{RunTrigger, WorkerNews};
+use sloth_core::{AttemptKey, Moment, RunId};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::commands::Command;
-use crate::{EditRequest, EngineError, Lateness};
+use crate::{Cancel, EditRequest, EngineError, Lateness, WorkflowRequest};
 
 /// Commands that wait at most; further ones are answered with [`EngineError::Busy`].
 pub(crate) const MAILBOX_MAX: usize = 4096;
@@ -86,11 +86,40 @@ impl Handle {
     pub async fn cancel(
         &self,
         run: RunId,
-        force: bool,
+        how: Cancel,
         asked_by: String,
         notes: Vec<Record>,
     ) -> Result<Answer, EngineError> {
-        self.ask(|reply| Command::Cancel { run, force, asked_by, notes, reply }).await
+        self.ask(|reply| Command::Cancel { run, how, asked_by, notes, reply }).await
+    }
+
+    /// Makes a run of a workflow now, without a schedule. It is on disk when this returns.
+    pub async fn run_workflow(&self, request: WorkflowRequest) -> Result<Answer, EngineError> {
+        self.ask(|reply| Command::Workflow(Box::new(request), reply)).await
+    }
+
+    /// Has a workflow run that ended go on.
+    pub async fn resume(&self, open: OpenRun, notes: Vec<Record>) -> Result<Answer, EngineError> {
+        self.ask(|reply| Command::Resume { open: Box::new(open), notes, reply }).await
+    }
+
+    /// Pauses a workflow run, or lets it go on.
+    pub async fn pause(&self, run: RunId, pause: bool, notes: Vec<Record>) -> Result<Answer, EngineError> {
+        self.ask(|reply| Command::Pause { run, pause, notes, reply }).await
+    }
+
+    /// What a worker recorded, when some of it concerns the run as a whole. All of it is on disk when this returns. Waits for room in
+    /// the mailbox: the worker waits as well.
+    pub async fn worker_said(
+        &self,
+        key: AttemptKey,
+        news: Vec<WorkerNews>,
+        journal: Arc<Journal>,
+    ) -> Result<Answer, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Worker { key, news, journal, reply };
+        self.mailbox.send(command).await.map_err(|_| EngineError::Stopping)?;
+        answer.await.unwrap_or(Err(EngineError::Stopping))
     }
 
     /// Begins (with a reason) or ends maintenance.
@@ -120,8 +149,8 @@ impl Handle {
     }
 
     /// Settings changed.
-    pub async fn configure(&self, max_running: usize) {
-        let _ = self.mailbox.send(Command::Configure { max_running }).await;
+    pub async fn configure(&self, max_running: usize, workers: WorkerLimits) {
+        let _ = self.mailbox.send(Command::Configure { max_running, workers }).await;
     }
 
     /// Stops firing, writes what is pending, ends the engine.

@@ -13,7 +13,7 @@ mod lateness;
 mod ports;
 
 pub use clock_watch::Reading;
-pub use commands::{EditKind, EditRequest, EngineError};
+pub use commands::{Cancel, EditKind, EditRequest, EngineError, RunNotes, WorkflowRequest};
 pub use driver::{Engine, Fatal, Settings};
 pub use handle::{Handle, Published};
 pub use lateness::{Lateness, LatenessSnapshot};

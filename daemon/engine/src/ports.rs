@@ -4,10 +4,11 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sloth_core::Moment;
 use sloth_core::launch::{Order, Start};
 use sloth_core::machine::Loaded;
 use sloth_core::record::Record;
+use sloth_core::run::WorkerOrder;
+use sloth_core::{Moment, RunId};
 
 use crate::Reading;
 
@@ -44,6 +45,11 @@ pub trait Ports: Send + Sync + 'static {
     /// do than to spell out what it consists of.
     fn prepare(&self, start: Start) {
         self.order(Order::Prepare(Box::new(start.launch())));
+    }
+
+    /// Tells the worker of a run something, if it is connected; else it learns it when it is. Must not block.
+    fn worker(&self, run: RunId, order: WorkerOrder) {
+        let _ = (run, order);
     }
 
     /// The engine is alive. Called at least once per [`Ports::idle_max`].

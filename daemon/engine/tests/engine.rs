@@ -10,10 +10,7 @@ use sloth_core::launch::{Order, Report};
 use sloth_core::machine::{Config, Loaded, Recovered};
 use sloth_core::record::{Record, Stats};
 use sloth_core::run::{AttemptEnd, Outcome, ProcessId, RunStatus, RunTrigger, Usage};
-use sloth_core::trigger::Trigger;
-use sloth_core::{
-    Action, Enabled, JitterMode, Keep, Limits, Moment, Origin, Overlap, Retries, Sandbox, Schedule, ScheduleId, Uid,
-};
+use sloth_core::{Action, Moment, Schedule, ScheduleId};
 use sloth_engine::{Alarm, EditKind, EditRequest, Engine, EngineError, Handle, Ports, Reading, Settings, StoreError};
 use tokio::sync::mpsc;
 
@@ -102,51 +99,9 @@ impl Alarm for Sleep {
 
 fn schedule(name: &str) -> Schedule {
     let now = Moment::from_secs(1_999_999_000);
-    Schedule {
-        id: ScheduleId::v7(now, name.len() as u128),
-        revision: 1,
-        name: name.to_owned(),
-        owner: Uid(0),
-        owner_name: "root".to_owned(),
-        trigger_text: "manual".to_owned(),
-        trigger: Trigger::Manual,
-        timezone: None,
-        zone: TimeZone::UTC,
-        created_at: now,
-        trigger_since: now,
-        trigger_epoch: 0,
-        action: Action::Command(vec!["/bin/true".to_owned()]),
-        user: "root".to_owned(),
-        group: None,
-        cwd: None,
-        env: Default::default(),
-        umask: 0o022,
-        stdin: None,
-        enabled: Enabled::Yes,
-        overlap: Overlap::Skip,
-        queue_limit: 100,
-        catch_up: None,
-        catch_up_max: 100,
-        catch_up_window: Duration::from_secs(86_400),
-        start_deadline: None,
-        jitter: Duration::ZERO,
-        jitter_mode: JitterMode::Instant,
-        timeout: None,
-        kill_grace: Duration::from_secs(10),
-        retries: Retries::default(),
-        retry_lost: false,
-        limits: Limits::default(),
-        success_codes: vec![0],
-        pause_after_failures: None,
-        after: Default::default(),
-        keep: Keep::default(),
-        sandbox: Sandbox::None,
-        output_limit: 1 << 20,
-        journal: false,
-        tags: Vec::new(),
-        description: String::new(),
-        origin: Origin::Api,
-    }
+    let action = Action::Command(vec!["/bin/true".to_owned()]);
+    let id = ScheduleId::v7(now, name.len() as u128);
+    Schedule::new(id, name, "manual", TimeZone::UTC, action, now).expect("a trigger")
 }
 
 fn loaded(name: &str) -> Loaded {
@@ -166,6 +121,7 @@ fn start() -> (Arc<World>, Handle, tokio::task::JoinHandle<Result<(), sloth_engi
     });
     let config = Config {
         max_running: 10,
+        workers: Default::default(),
         horizon: Duration::from_secs(10),
         catch_up_spread: Duration::ZERO,
         refill_max: 1000,

@@ -134,6 +134,7 @@ async fn wait_for(ports: &NullPorts, orders: usize) {
 fn config() -> Config {
     Config {
         max_running: 20_000,
+        workers: Default::default(),
         horizon: Duration::from_secs(10),
         catch_up_spread: Duration::from_secs(60),
         refill_max: 20_000,

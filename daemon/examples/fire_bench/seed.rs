@@ -2,16 +2,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use sloth_core::record::{Decision, Occurrence, Record};
 use sloth_core::run::{Attempt, ProcessId, Run, RunStatus, RunTrigger, Usage};
-use sloth_core::trigger::Trigger;
-use sloth_core::{
-    Action, AttemptKey, Enabled, JitterMode, Keep, Limits, Moment, Origin, Overlap, Retries, RunId, Sandbox, Schedule,
-    ScheduleId, Uid,
-};
+use sloth_core::{Action, AttemptKey, Moment, RunId, Schedule, ScheduleId, Uid};
 use sloth_store::{OpenOptions, Store};
 
 /// Records of one transaction.
@@ -64,6 +59,7 @@ fn going(schedule: &Schedule, boot_id: &str) -> Vec<Record> {
         usage: Usage::default(),
         output_bytes: 0,
         stderr_tail: String::new(),
+        workflow: None,
         process: Some(process.clone()),
     };
     let occurrence = Occurrence { schedule: schedule.id, due_at: at, epoch: 0 };
@@ -84,53 +80,12 @@ pub fn write_schedules(store: &Store, count: usize, cron: impl Fn(usize) -> Stri
 }
 
 fn schedule(n: usize, cron: &str) -> Schedule {
-    let zone = TimeZone::UTC;
     // A whole second, so that the first instant is a whole one too.
     let now = Moment::from_secs(super::since_epoch().as_secs() as i64);
     let me = nix::unistd::User::from_uid(nix::unistd::geteuid()).expect("users can be read").expect("I am a user");
-    Schedule {
-        id: ScheduleId::v7(now, n as u128),
-        revision: 1,
-        name: format!("job-{n}"),
-        owner: Uid(me.uid.as_raw()),
-        owner_name: me.name.clone(),
-        trigger_text: cron.to_owned(),
-        trigger: Trigger::parse(cron, &zone).expect("a trigger"),
-        timezone: Some("UTC".to_owned()),
-        zone,
-        created_at: now,
-        trigger_since: now,
-        trigger_epoch: 0,
-        action: Action::Command(vec!["/bin/true".to_owned()]),
-        user: me.name,
-        group: None,
-        cwd: None,
-        env: Default::default(),
-        umask: 0o022,
-        stdin: None,
-        enabled: Enabled::Yes,
-        overlap: Overlap::Skip,
-        queue_limit: 100,
-        catch_up: None,
-        catch_up_max: 100,
-        catch_up_window: Duration::from_secs(86_400),
-        start_deadline: None,
-        jitter: Duration::ZERO,
-        jitter_mode: JitterMode::Instant,
-        timeout: None,
-        kill_grace: Duration::from_secs(10),
-        retries: Retries::default(),
-        retry_lost: false,
-        limits: Limits::default(),
-        success_codes: vec![0],
-        pause_after_failures: None,
-        after: Default::default(),
-        keep: Keep::default(),
-        sandbox: Sandbox::None,
-        output_limit: 10 << 20,
-        journal: false,
-        tags: Vec::new(),
-        description: String::new(),
-        origin: Origin::Api,
-    }
+    let action = Action::Command(vec!["/bin/true".to_owned()]);
+    let id = ScheduleId::v7(now, n as u128);
+    let plain = Schedule::new(id, format!("job-{n}"), cron, TimeZone::UTC, action, now).expect("a trigger");
+    let (owner, timezone) = (Uid(me.uid.as_raw()), Some("UTC".to_owned()));
+    Schedule { owner, owner_name: me.name.clone(), user: me.name, timezone, ..plain }
 }

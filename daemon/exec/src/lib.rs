@@ -26,7 +26,7 @@ mod systemd;
 mod tree;
 mod wire;
 
-use sloth_core::run::{StartFailure, StartFailureKind};
+use sloth_core::run::{Outcome, StartFailure, StartFailureKind};
 
 pub use client::{Gone, ORDERS_MAX, Options, ProcessExecutor, REPORTS_MAX};
 pub use clock::clock_is_synchronised;
@@ -58,4 +58,9 @@ impl Executor {
 
 fn fail(kind: StartFailureKind, message: String) -> StartFailure {
     StartFailure { kind, message }
+}
+
+/// The outcome of an attempt that was ended by order while it was held: nothing of the user's ever ran.
+fn ended_before_release() -> Outcome {
+    Outcome::NotStarted(fail(StartFailureKind::Other, "it was ended before it was started".to_owned()))
 }

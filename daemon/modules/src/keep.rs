@@ -45,19 +45,29 @@ pub(crate) fn beside(target: &Path) -> io::Result<tempfile::NamedTempFile> {
 
 /// Puts a finished temporary file where it belongs, durably.
 pub(crate) fn publish(file: tempfile::NamedTempFile, target: &Path) -> io::Result<()> {
+    let path = file.into_temp_path();
+    publish_path(&path, target)?;
+    // It is not there any more.
+    let _ = path.keep();
+    Ok(())
+}
+
+/// Puts a finished file of the same file system where it belongs, durably. Owner and mode of what was there stay.
+pub(crate) fn publish_path(part: &Path, target: &Path) -> io::Result<()> {
+    let file = File::open(part)?;
     match std::fs::metadata(target) {
         Ok(old) => {
-            let ours = file.as_file().metadata()?;
+            let ours = file.metadata()?;
             if (old.uid(), old.gid()) != (ours.uid(), ours.gid()) {
                 // Who may not give files away keeps the group where it can; the content counts.
-                let _ = chown(file.path(), Some(old.uid()), Some(old.gid()));
+                let _ = chown(part, Some(old.uid()), Some(old.gid()));
             }
-            file.as_file().set_permissions(Permissions::from_mode(old.mode() & 0o7777))?;
+            file.set_permissions(Permissions::from_mode(old.mode() & 0o7777))?;
         }
-        Err(_) => file.as_file().set_permissions(Permissions::from_mode(0o666 & !umask()))?,
+        Err(_) => file.set_permissions(Permissions::from_mode(0o666 & !umask()))?,
     }
-    file.as_file().sync_all()?;
-    file.persist(target).map_err(|error| error.error)?;
+    file.sync_all()?;
+    std::fs::rename(part, target)?;
     sync_directory(target);
     Ok(())
 }

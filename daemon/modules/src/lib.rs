@@ -2,26 +2,61 @@
 //!
 //! One directory or file per module; each gives a [`sloth_lua::Module`].
 
+mod absent;
 mod crypto;
 mod describe;
 mod documents;
+mod ending;
 pub mod exec;
+mod http;
 mod keep;
 mod math;
+mod reliability;
+mod net;
+mod metrics;
+mod data;
 mod modes;
 mod strings;
 #[cfg(test)]
 mod testing;
+mod time;
+mod utils;
+mod validate;
 
 use sloth_lua::Module;
 
-/// All of them, in the order of the documentation.
-pub static MODULES: &[&Module] = &[
+pub(crate) use ending::ended;
+
+/// What this build has, in the order of the documentation.
+static HERE: &[&Module] = &[
     &exec::MODULE,
+    &http::MODULE,
     &documents::JSON_MODULE,
     &documents::YAML_MODULE,
     &documents::TOML_MODULE,
     &crypto::MODULE,
     &math::MODULE,
     &strings::MODULE,
+    &time::MODULE,
+    &validate::MODULE,
+    &utils::MODULE,
+    &net::MODULE,
+    &data::MODULE,
+    &metrics::MODULE,
+    &reliability::MODULE,
 ];
+
+const ALL: usize = HERE.len() + absent::ABSENT.len();
+
+static EVERY: [&Module; ALL] = {
+    let mut every = [HERE[0]; ALL];
+    let mut index = 0;
+    while index < ALL {
+        every[index] = if index < HERE.len() { HERE[index] } else { &absent::ABSENT[index - HERE.len()] };
+        index += 1;
+    }
+    every
+};
+
+/// All of them: first those of this build, then those that are known and not in it.
+pub static MODULES: &[&Module] = &EVERY;

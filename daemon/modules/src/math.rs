@@ -20,7 +20,13 @@ const LIST: &[Param] = &[named("list", &["t"], Type::List)];
 const PAIR: &[Param] = &[need("a", Type::Num), need("b", Type::Num)];
 
 const FUNCTIONS: &[Function] = &[
-    pure("round", &[need("x", Type::Num), may("digits", Type::Int, "0")], "number", "Rounded, halves away from 0.", round),
+    pure(
+        "round",
+        &[need("x", Type::Num), may("digits", Type::Int, "0")],
+        "number",
+        "Rounded, halves away from 0.",
+        round,
+    ),
     pure(
         "clamp",
         &[need("x", Type::Num), need("min", Type::Num), need("max", Type::Num)],
@@ -145,7 +151,9 @@ fn lcm(a: i64, b: i64) -> f64 {
 
 fn factorial(args: &Args) -> Reply {
     match integer(args, "n")? {
-        n @ 0..=170 => give((1..=n).fold(1.0, |product, factor| product * f64::from(i32::try_from(factor).unwrap_or(0)))),
+        n @ 0..=170 => {
+            give((1..=n).fold(1.0, |product, factor| product * f64::from(i32::try_from(factor).unwrap_or(0))))
+        }
         _ => Err(Failure::argument("n", "0 to 170 expected")),
     }
 }

@@ -135,6 +135,12 @@ fn refused(refusal: &Refusal) -> ServiceError {
             format!("{waiting} runs of this schedule are waiting (queue_limit)"),
         )
         .hint("raise queue_limit, or cancel waiting runs"),
+        Refusal::EngineFull { waiting } => {
+            ServiceError::new(ErrorCode::QueueFull, format!("queue full: {waiting} workflow runs are waiting"))
+                .hint("wait, cancel waiting runs, or raise engine.max_queued")
+        }
+        Refusal::Running => ServiceError::new(ErrorCode::Conflict, "the run has not ended"),
+        Refusal::NoWorkflow => ServiceError::new(ErrorCode::NotSupported, "the run is one of a command"),
         Refusal::Stale => ServiceError::new(ErrorCode::StaleVersion, "the schedule was changed at the same time")
             .hint("read it again and repeat the request"),
         Refusal::NotRunning => ServiceError::new(ErrorCode::Conflict, "the run has ended"),

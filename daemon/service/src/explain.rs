@@ -166,6 +166,11 @@ fn say_run(run: &Run, zone: &TimeZone) -> String {
             )
         }
         RunStatus::Running => format!("It {started}and runs as process {}.", run.process.as_ref().map_or(0, |p| p.pid)),
+        RunStatus::Paused => "It is paused: nothing new starts until it is unpaused.".to_owned(),
+        RunStatus::Compensating => format!("It {started}failed or was cancelled, and undoes what it has done."),
+        RunStatus::Interrupted => {
+            format!("Its worker was lost ({}); it goes on in a new one.", run.message.clone().unwrap_or_default())
+        }
         RunStatus::Completed => format!("It {started}succeeded in {}{attempts}.", took.unwrap_or_default()),
         RunStatus::Failed => {
             let why = run.message.clone().or(run.reason.map(|r| r.as_str().to_owned())).unwrap_or_default();

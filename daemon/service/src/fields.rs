@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use sloth_api::{LimitsSpec, Quantity, RetriesSpec, ScheduleSpec};
+use sloth_api::{LimitsSpec, Quantity, RetriesSpec, ScheduleSpec, WorkflowSpec};
 use sloth_core::trigger::Trigger;
 use sloth_core::{
     Action, AfterCondition, Backoff, CatchUp, Enabled, JitterMode, Keep, Limits, Moment, Origin, Overlap, Retries,
@@ -17,6 +18,7 @@ use crate::values::{
     BACKOFFS, CATCH_UPS, CONDITIONS, JITTER_MODES, OVERLAPS, SANDBOXES, TEXT_MAX, choice, duration, no_nul, plain,
     positive, range, size,
 };
+use crate::workflows::{ActionWish, workflow_action};
 use crate::{ServiceError, Surroundings};
 
 /// Largest number of tags, variables or followed schedules.
@@ -147,9 +149,6 @@ fn trigger(spec: &ScheduleSpec, zone: &TimeZone, now: Moment) -> Result<(Trigger
 }
 
 fn action(spec: &ScheduleSpec) -> Result<Action, ServiceError> {
-    if spec.workflow.is_some() {
-        return Err(ServiceError::not_supported("a workflow as action", "use command or shell"));
-    }
     if spec.http.is_some() {
         return Err(ServiceError::not_supported("an http action", "use command with curl"));
     }
@@ -159,10 +158,13 @@ fn action(spec: &ScheduleSpec) -> Result<Action, ServiceError> {
     if spec.notify.is_some() {
         return Err(ServiceError::not_supported("the field notify", "leave it out; events tail shows failures"));
     }
+    if let Some(workflow) = &spec.workflow {
+        return workflow_of(spec, workflow);
+    }
     match (&spec.command, &spec.shell) {
         (Some(_), Some(_)) => Err(ServiceError::field("shell", "goes without command: a schedule has one action")),
         (None, None) => Err(ServiceError::field("command", "is missing")
-            .hint("command = [\"/usr/local/bin/backup\"], or shell = \"…\"")),
+            .hint("command = [\"/usr/local/bin/backup\"], shell = \"…\", or a workflow")),
         (None, Some(text)) if text.trim().is_empty() => Err(ServiceError::field("shell", "is empty")),
         (None, Some(text)) => Ok(Action::Shell(no_nul("shell", text.clone())?)),
         (Some(argv), None) => {
@@ -178,6 +180,48 @@ fn action(spec: &ScheduleSpec) -> Result<Action, ServiceError> {
     }
 }
 
+/// The program is stored, or about to be.
+fn workflow_of(spec: &ScheduleSpec, workflow: &WorkflowSpec) -> Result<Action, ServiceError> {
+    let alone = |field: &str, given: bool, why: &str| match given {
+        true => Err(ServiceError::field(field, why)),
+        false => Ok(()),
+    };
+    alone("command", spec.command.is_some(), "goes without workflow: a schedule has one action")?;
+    alone("shell", spec.shell.is_some(), "goes without workflow: a schedule has one action")?;
+    alone("stdin", spec.stdin.is_some(), "goes with command or shell: a workflow reads values and params")?;
+    let retried = match &spec.retries {
+        None => false,
+        Some(RetriesSpec::Max(max)) => *max > 0,
+        Some(RetriesSpec::Full(table)) => table.max.unwrap_or(0) > 0,
+    };
+    alone("retries", retried, "goes with command or shell: the tasks of a workflow have their own")?;
+    let Some(sha256) = &workflow.sha256 else {
+        return Err(ServiceError::field("workflow", "its program is missing")
+            .hint("slothctl scheduler add --file sends it; or save it and give workflow.saved"));
+    };
+    let timeout = duration("timeout", spec.timeout.as_ref())?;
+    let mut options = workflow.options.clone();
+    if let Some(timeout) = timeout.filter(|_| options.timeout_ms.is_none()) {
+        options.timeout_ms = u64::try_from(timeout.as_millis()).ok();
+    }
+    let action = workflow_action(ActionWish {
+        bundle: sha256.clone(),
+        main: workflow.file.clone().unwrap_or_default(),
+        saved: workflow.saved.clone(),
+        stack: workflow.stack.as_deref(),
+        workflow: workflow.workflow.as_deref(),
+        values: &workflow.values,
+        params: &workflow.params,
+        options: &options,
+        mode: workflow.mode.as_deref(),
+        invocation_dir: spec.cwd.as_deref(),
+        priority: workflow.priority.unwrap_or(0),
+        labels: &BTreeMap::new(),
+    })
+    .map_err(|error| ServiceError { message: format!("workflow.{}", error.message), ..error })?;
+    Ok(Action::Workflow(Arc::new(action)))
+}
+
 fn cwd(spec: &ScheduleSpec) -> Result<Option<PathBuf>, ServiceError> {
     match &spec.cwd {
         None => Ok(None),
@@ -188,10 +232,15 @@ fn cwd(spec: &ScheduleSpec) -> Result<Option<PathBuf>, ServiceError> {
 
 fn env(spec: &ScheduleSpec) -> Result<BTreeMap<String, String>, ServiceError> {
     let env = spec.env.clone().unwrap_or_default();
+    check_env(&env)?;
+    Ok(env)
+}
+
+pub(crate) fn check_env(env: &BTreeMap<String, String>) -> Result<(), ServiceError> {
     if env.len() > LIST_MAX {
         return Err(ServiceError::field("env", format!("holds more than {LIST_MAX} variables")));
     }
-    for (name, value) in &env {
+    for (name, value) in env {
         let good = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && !name.is_empty();
         if !good || name.as_bytes()[0].is_ascii_digit() {
             return Err(ServiceError::field("env", format!("{name:?} is no name of a variable")));
@@ -201,7 +250,7 @@ fn env(spec: &ScheduleSpec) -> Result<BTreeMap<String, String>, ServiceError> {
         }
         no_nul("env", value.clone())?;
     }
-    Ok(env)
+    Ok(())
 }
 
 fn umask(spec: &ScheduleSpec) -> Result<u32, ServiceError> {
@@ -320,6 +369,7 @@ fn sandbox(host: &dyn Surroundings, spec: &ScheduleSpec) -> Result<Sandbox, Serv
             let what = format!("the sandbox profile {profile:?} for a schedule");
             return Err(ServiceError::not_supported(what, "use sandbox = \"strict\""));
         }
+        None if spec.workflow.is_some() && host.has_sandbox() => Sandbox::Default,
         profile => choice("sandbox", profile, SANDBOXES, Sandbox::None)?,
     };
     if profile != Sandbox::None && !host.has_sandbox() {
@@ -343,7 +393,8 @@ fn journal(host: &dyn Surroundings, spec: &ScheduleSpec) -> Result<bool, Service
 
 fn output_limit(spec: &ScheduleSpec) -> Result<u64, ServiceError> {
     let Some(value) = &spec.output_limit else {
-        return Ok(10 << 20);
+        // The log of a workflow is its output (engine.log_max of runs without a schedule).
+        return Ok(if spec.workflow.is_some() { 256 << 20 } else { 10 << 20 });
     };
     let bytes = size("output_limit", value)?;
     match (4096..=10 << 30).contains(&bytes) {

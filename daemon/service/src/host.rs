@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
+use sloth_api::worker::EngineLimits;
 use sloth_api::{BackupVerifyReply, BackupView, HealthCheck, LogPage, ReloadReply, Setting, SystemJob};
 use sloth_core::run::Run;
 use sloth_core::{Limits, Moment, Uid};
@@ -71,6 +72,34 @@ pub trait Host: Surroundings {
     fn backup_delete(&self, id: &str) -> Result<(), ServiceError>;
     /// Has the daemon restore a backup and start again.
     fn restore_and_restart(&self, id: &str) -> Result<(), ServiceError>;
+    /// Directories of a workflow run, made and given to its user.
+    fn run_dirs(&self, run: &Run) -> Result<RunDirs, ServiceError>;
+    /// What a worker is told of `[engine]` and `[lua]`.
+    fn engine_limits(&self) -> EngineLimits;
+    /// What runs without a schedule get from `[engine]`.
+    fn workflow_settings(&self) -> WorkflowSettings;
+    /// The table `[user]`: whatever the administrator wants scripts to know.
+    fn user_table(&self) -> serde_json::Value;
+}
+
+/// Where a workflow run may write.
+#[derive(Clone, Debug)]
+pub struct RunDirs {
+    /// For work directories and artifacts.
+    pub run: PathBuf,
+    /// For temporary files.
+    pub temp: PathBuf,
+}
+
+/// Defaults of workflow runs without a schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkflowSettings {
+    /// Longest time in the queue.
+    pub queue_timeout: std::time::Duration,
+    /// Between TERM and KILL.
+    pub kill_grace: std::time::Duration,
+    /// Bytes of log that are kept.
+    pub log_max: u64,
 }
 
 /// Which part of an output.

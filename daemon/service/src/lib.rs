@@ -31,6 +31,8 @@ mod schedules;
 mod show;
 mod time_text;
 mod values;
+mod workers;
+mod workflows;
 
 use std::sync::Arc;
 
@@ -39,7 +41,7 @@ pub use authority::{Authority, Decision, Permission, Question, SharedAuthority, 
 pub use error::ServiceError;
 pub use feed::{EventQuery, event_view};
 pub use files::{FileReport, SourceFile};
-pub use host::{Host, LogWish, Surroundings};
+pub use host::{Host, LogWish, RunDirs, Surroundings, WorkflowSettings};
 pub use ledger::OccurrenceQuery;
 pub use listing::ListQuery;
 pub use objects::ScheduleBrief;
@@ -49,6 +51,7 @@ pub use sloth_core::Uid;
 pub use sloth_core::run::Run as RunRecord;
 pub use sloth_store::EventFilter;
 pub use time_text::{Span, parse_span, parse_time};
+pub use workers::{Asker, Hello, Secret, Session, Workers};
 
 use sloth_engine::Handle;
 use sloth_store::Store;
@@ -64,11 +67,12 @@ pub struct Service {
     turns: Arc<tokio::sync::Mutex<()>>,
     inhibitors: Arc<inhibitors::Inhibitors>,
     pace: Arc<publish::Pace>,
+    workers: Workers,
 }
 
 impl Service {
     /// Puts store, engine and machine together.
-    pub fn new(store: Store, engine: Handle, host: Arc<dyn Host>, hostname: &str) -> Self {
+    pub fn new(store: Store, engine: Handle, host: Arc<dyn Host>, hostname: &str, workers: Workers) -> Self {
         Service {
             store,
             engine,
@@ -77,6 +81,7 @@ impl Service {
             turns: Arc::default(),
             inhibitors: Arc::default(),
             pace: Arc::default(),
+            workers,
         }
     }
 

@@ -10,7 +10,7 @@ use sloth_core::machine::{Answer, Refusal};
 use sloth_core::record::{Answered, Record, Value};
 use sloth_core::run::{Run, RunStatus, RunTrigger};
 use sloth_core::{RunId, Uid};
-use sloth_engine::EngineError;
+use sloth_engine::{Cancel, EngineError};
 use sloth_store::RunFilter;
 
 use crate::access::Action;
@@ -30,6 +30,14 @@ pub struct RunQuery {
     pub owner: Option<String>,
     /// Made by this.
     pub trigger: Option<String>,
+    /// Of this stack.
+    pub stack: Option<String>,
+    /// Of this workflow.
+    pub workflow: Option<String>,
+    /// As this user.
+    pub user: Option<String>,
+    /// With this label: `name` or `name=value`.
+    pub label: Option<String>,
     /// Accepted since.
     pub since: Option<String>,
     /// Accepted before.
@@ -39,15 +47,6 @@ pub struct RunQuery {
     /// Where the last page ended.
     pub cursor: Option<String>,
 }
-
-const STATUSES: [RunStatus; 6] = [
-    RunStatus::Queued,
-    RunStatus::Starting,
-    RunStatus::Running,
-    RunStatus::Completed,
-    RunStatus::Failed,
-    RunStatus::Cancelled,
-];
 
 impl Service {
     /// A page of runs, newest first.
@@ -63,6 +62,13 @@ impl Service {
             until: time("until", &query.until)?,
             trigger: query.trigger.as_deref().map(read_trigger).transpose()?,
             after: query.cursor.as_deref().map(read_run_cursor).transpose()?,
+            stack: query.stack.clone(),
+            workflow: query.workflow.clone(),
+            user: query.user.clone(),
+            label: query.label.as_deref().map(|label| match label.split_once('=') {
+                None => (label.to_owned(), None),
+                Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+            }),
             ..RunFilter::default()
         };
         if let Some(name) = &query.schedule {
@@ -93,7 +99,7 @@ impl Service {
         Ok(owner)
     }
 
-    fn run_view(&self, run: &Run) -> RunView {
+    pub(crate) fn run_view(&self, run: &Run) -> RunView {
         let owner = self.host.user_name(run.owner).unwrap_or_else(|| format!("uid {}", run.owner));
         run_view(run, owner, &self.hostname, self.host.now())
     }
@@ -116,7 +122,11 @@ impl Service {
             }
         }
         let mut view = self.run_view(&run);
-        view.tasks = task_views(self.store.tasks(run.id)?, self.store.attempts(run.id)?);
+        match &mut view.workflow {
+            None => view.tasks = task_views(self.store.tasks(run.id)?, self.store.attempts(run.id)?),
+            // There may be ten thousand of them: they have a page of their own.
+            Some(workflow) => workflow.counts = Some(self.task_counts(&run)?),
+        }
         Ok(view)
     }
 
@@ -132,6 +142,9 @@ impl Service {
         if run.status.is_terminal() {
             return reply(&format!("already {}", status_word(run.status)));
         }
+        if let Some(task) = &request.task {
+            return self.cancel_task(caller, &run, task, request).await;
+        }
         let mut details = vec![("force", Value::Bool(request.force))];
         if let Some(reason) = &request.reason {
             details.push(("reason", Value::Text(reason.clone())));
@@ -141,7 +154,8 @@ impl Service {
             None => caller.name.clone(),
         };
         let notes = vec![self.audit_ok(caller, &Action::new("run:cancel", "run", run.id.to_string()), details)];
-        match self.engine.cancel(run.id, request.force, asked_by, notes).await {
+        let how = Cancel { force: request.force, compensate: !request.no_compensate };
+        match self.engine.cancel(run.id, how, asked_by, notes).await {
             Ok(Answer::Cancelling { done: true }) => reply("cancelled"),
             Ok(_) => reply("cancelling"),
             Err(EngineError::Refused(Refusal::NotRunning)) => {
@@ -236,14 +250,14 @@ impl Claim {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn read_status(word: &str) -> Result<RunStatus, ServiceError> {
-    let words: Vec<&str> = STATUSES.iter().map(|status| status_word(*status)).collect();
-    let found = STATUSES.into_iter().find(|status| status_word(*status) == word);
-    found.ok_or_else(|| ServiceError::field("status", format!("{word:?} is not one of {}", words.join(", "))))
+    let words: Vec<&str> = RunStatus::ALL.iter().map(|status| status.as_str()).collect();
+    RunStatus::parse(word)
+        .ok_or_else(|| ServiceError::field("status", format!("{word:?} is not one of {}", words.join(", "))))
 }
 
 fn read_trigger(word: &str) -> Result<RunTrigger, ServiceError> {

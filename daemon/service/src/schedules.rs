@@ -38,6 +38,7 @@ impl Service {
     ) -> Result<ScheduleChange, ServiceError> {
         let (owner, bare) = self.owner_of(caller, name, "schedule:create").await?;
         let owner_name = self.host.user_name(owner).unwrap_or_else(|| caller.name.clone());
+        let spec = &*self.with_source(caller, spec).await?;
         let existing = self.store.schedule_by_name(owner, &bare)?;
         let whose = Whose {
             id: existing.as_ref().map_or_else(|| self.new_id(), |loaded| loaded.schedule.id),
@@ -92,15 +93,26 @@ impl Service {
         if patch.get("trigger").is_some_and(|trigger| !trigger.is_null()) && !patch.contains_key("anchor") {
             fields.remove("anchor");
         }
-        for (new, old) in [("command", "shell"), ("shell", "command")] {
-            if patch.get(new).is_some_and(|value| !value.is_null()) && !patch.contains_key(old) {
+        let actions = ["command", "shell", "workflow"];
+        for new in actions.into_iter().filter(|new| patch.get(*new).is_some_and(|value| !value.is_null())) {
+            for old in actions.into_iter().filter(|old| *old != new && !patch.contains_key(*old)) {
                 fields.remove(old);
             }
+        }
+        // Another program is not the one that is known.
+        if let Some(Json::Object(new)) = patch.get("workflow")
+            && (new.contains_key("bundle") || new.contains_key("saved"))
+            && let Some(Json::Object(old)) = fields.get_mut("workflow")
+        {
+            old.remove("sha256");
+            old.remove("file");
+            old.remove("saved");
         }
         let states_enabled = patch.contains_key("enabled");
         merge(&mut fields, patch);
         let spec: ScheduleSpec = serde_json::from_value(Json::Object(fields))
             .map_err(|error| ServiceError::new(ErrorCode::InvalidArgument, error.to_string()))?;
+        let spec = self.with_source(caller, &spec).await?;
         let schedule = build(&*self.host, whose(&was.schedule), &spec)?;
         self.change(caller, was, schedule, !states_enabled, true).await
     }
@@ -276,7 +288,7 @@ impl Service {
                 let answer = self.engine.run_now(loaded, trigger, caller.in_words(), notes).await;
                 match answer.map_err(ServiceError::from) {
                     Ok(Answer::Run { run, queued }) => return Ok(trigger_reply(run, queued)),
-                    Ok(Answer::Cancelling { .. }) => break,
+                    Ok(_) => break,
                     // The schedule was changed between reading and asking; that is soon over.
                     Err(error) if error.code == ErrorCode::StaleVersion => {
                         tokio::time::sleep(std::time::Duration::from_millis(10)).await;

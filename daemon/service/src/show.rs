@@ -2,12 +2,13 @@
 
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
+use sloth_api::worker::RunOptions;
 use sloth_api::{
     AttemptView, KeepSpec, LastRun, LimitsSpec, NextInstant, PausedView, Quantity, RetriesSpec, RetriesTable, RunView,
-    ScheduleSpec, ScheduleView, TaskView,
+    ScheduleSpec, ScheduleView, TaskView, WorkflowRunView, WorkflowSpec,
 };
 use sloth_core::machine::Loaded;
-use sloth_core::run::{Attempt, Outcome, Run, RunStatus, RunTrigger};
+use sloth_core::run::{Attempt, Outcome, Run, RunStatus, RunTrigger, WorkflowAction, WorkflowRun};
 use sloth_core::trigger::Trigger;
 use sloth_core::{Action, Enabled, Moment, Origin, Schedule, trigger, units};
 use sloth_store::Task;
@@ -15,6 +16,7 @@ use sloth_store::Task;
 use crate::fields::{Whose, build};
 use crate::time_text::local;
 use crate::values::{BACKOFFS, CATCH_UPS, CONDITIONS, JITTER_MODES, OVERLAPS, SANDBOXES};
+use crate::workers::object;
 use crate::{ServiceError, Surroundings};
 
 fn word<T: PartialEq>(all: &[(&'static str, T)], value: &T) -> Option<String> {
@@ -31,9 +33,10 @@ fn bytes(n: u64) -> Option<Quantity> {
 
 /// Every field with its effective value.
 pub fn full_spec(schedule: &Schedule) -> ScheduleSpec {
-    let (command, shell) = match &schedule.action {
-        Action::Command(argv) => (Some(argv.clone()), None),
-        Action::Shell(text) => (None, Some(text.clone())),
+    let (command, shell, workflow) = match &schedule.action {
+        Action::Command(argv) => (Some(argv.clone()), None, None),
+        Action::Shell(text) => (None, Some(text.clone()), None),
+        Action::Workflow(action) => (None, None, Some(workflow_spec(action))),
     };
     let anchor = match &schedule.trigger {
         Trigger::Every { anchor: Some(anchor), .. } => Some(anchor.rfc3339()),
@@ -46,7 +49,7 @@ pub fn full_spec(schedule: &Schedule) -> ScheduleSpec {
         timezone: schedule.timezone.clone(),
         command,
         shell,
-        workflow: None,
+        workflow,
         http: None,
         exclude: None,
         notify: None,
@@ -101,6 +104,25 @@ pub fn full_spec(schedule: &Schedule) -> ScheduleSpec {
     }
 }
 
+fn workflow_spec(action: &WorkflowAction) -> WorkflowSpec {
+    let mut options: RunOptions = serde_json::from_str(&action.options).unwrap_or_default();
+    // That is the timeout of the schedule.
+    options.timeout_ms = None;
+    WorkflowSpec {
+        file: Some(action.main.clone()),
+        bundle: None,
+        saved: action.saved.clone(),
+        sha256: Some(action.bundle.clone()),
+        stack: Some(action.stack.clone()).filter(|stack| !stack.is_empty()),
+        workflow: action.workflow.clone(),
+        values: object(&action.values),
+        params: object(&action.params),
+        options,
+        mode: Some(action.mode.clone()).filter(|mode| mode != "normal"),
+        priority: Some(action.priority).filter(|priority| *priority != 0),
+    }
+}
+
 /// The fields that differ from their defaults: what a user has to write to get this schedule.
 pub fn minimal_spec(host: &dyn Surroundings, schedule: &Schedule) -> Result<ScheduleSpec, ServiceError> {
     let full = full_spec(schedule);
@@ -109,6 +131,7 @@ pub fn minimal_spec(host: &dyn Surroundings, schedule: &Schedule) -> Result<Sche
         timezone: full.timezone.clone(),
         command: full.command.clone(),
         shell: full.shell.clone(),
+        workflow: full.workflow.clone(),
         ..ScheduleSpec::default()
     };
     let whose = Whose {
@@ -127,13 +150,15 @@ pub fn minimal_spec(host: &dyn Surroundings, schedule: &Schedule) -> Result<Sche
     if schedule.catch_up.is_some() {
         reference.catch_up = None;
     }
-    let keep = ["trigger", "timezone", "command", "shell"];
+    let keep = ["trigger", "timezone", "command", "shell", "workflow"];
     let (full, reference) = (to_map(&full), to_map(&reference));
     let mut minimal = Map::new();
     for (key, value) in full {
         match (reference.get(&key), value) {
             (Some(same), value) if *same == value && !keep.contains(&key.as_str()) => {}
-            (Some(Value::Object(same)), Value::Object(parts)) if key != "env" && key != "after" => {
+            (Some(Value::Object(same)), Value::Object(parts))
+                if !["env", "after", "workflow"].contains(&key.as_str()) =>
+            {
                 let differing: Map<String, Value> = parts.into_iter().filter(|(k, v)| same.get(k) != Some(v)).collect();
                 minimal.insert(key, Value::Object(differing));
             }
@@ -215,14 +240,7 @@ pub fn next_instants(trigger: &Trigger, zone: &TimeZone, from: Moment, n: usize)
 }
 
 pub(crate) fn status_word(status: RunStatus) -> &'static str {
-    match status {
-        RunStatus::Queued => "queued",
-        RunStatus::Starting => "starting",
-        RunStatus::Running => "running",
-        RunStatus::Completed => "completed",
-        RunStatus::Failed => "failed",
-        RunStatus::Cancelled => "cancelled",
-    }
+    status.as_str()
 }
 
 /// The word of the ledger.
@@ -251,9 +269,9 @@ pub fn run_view(run: &Run, owner: String, host: &str, now: Moment) -> RunView {
     RunView {
         id: run.id.to_string(),
         schedule: run.schedule_name.clone(),
-        schedule_id: run.schedule.to_string(),
+        schedule_id: if run.is_unlisted() { String::new() } else { run.schedule.to_string() },
         revision: run.revision,
-        kind: "command".to_owned(),
+        kind: if run.workflow.is_some() { "workflow" } else { "command" }.to_owned(),
         owner,
         user: run.user.clone(),
         trigger: run_trigger_word(run.trigger).to_owned(),
@@ -281,7 +299,27 @@ pub fn run_view(run: &Run, owner: String, host: &str, now: Moment) -> RunView {
         stderr_tail: run.stderr_tail.clone(),
         host: host.to_owned(),
         pid: run.process.as_ref().and_then(pid),
+        workflow: run.workflow.as_deref().map(workflow_view),
         tasks: Vec::new(),
+    }
+}
+
+fn workflow_view(workflow: &WorkflowRun) -> WorkflowRunView {
+    let action = &workflow.action;
+    WorkflowRunView {
+        workflow: action.name.clone(),
+        stack: action.stack.clone(),
+        mode: action.mode.clone(),
+        bundle: action.bundle.clone(),
+        main: action.main.clone(),
+        saved: action.saved.clone(),
+        paused: workflow.paused,
+        compensation: workflow.compensation.as_str().to_owned(),
+        handled: workflow.handled,
+        priority: action.priority,
+        labels: Value::Object(object(&action.labels)),
+        workers_lost: workflow.lost,
+        counts: None,
     }
 }
 

@@ -8,11 +8,7 @@ use std::time::{Duration, Instant};
 
 use sloth_core::record::{Decision, Event, Occurrence, Record, Severity, Value};
 use sloth_core::run::{Run, RunStatus, RunTrigger, Usage};
-use sloth_core::trigger::Trigger;
-use sloth_core::{
-    Action, Enabled, EventId, JitterMode, Keep, Limits, Moment, Origin, Overlap, Retries, RunId, Sandbox, Schedule,
-    ScheduleId, Uid,
-};
+use sloth_core::{Action, EventId, Moment, RunId, Schedule, ScheduleId, Uid};
 use sloth_store::{OpenOptions, Store};
 
 const CALLERS: u64 = 100;
@@ -280,55 +276,19 @@ fn run(s: &Schedule, n: u64) -> Run {
         output_bytes: 0,
         stderr_tail: String::new(),
         process: None,
+        workflow: None,
     }
 }
 
 fn schedule(n: u128) -> Schedule {
-    let zone = jiff::tz::TimeZone::UTC;
     let now = Moment::from_secs(1_900_000_000);
+    let action = Action::Command(vec!["/usr/local/bin/backup".into()]);
+    let (id, name) = (ScheduleId::v7(now, n), format!("nightly-{n}"));
     Schedule {
-        id: ScheduleId::v7(now, n),
-        revision: 1,
-        name: format!("nightly-{n}"),
         owner: Uid(1000),
         owner_name: "ann".into(),
-        trigger_text: "30 2 * * *".into(),
-        trigger: Trigger::parse("30 2 * * *", &zone).expect("a trigger"),
-        timezone: Some("UTC".into()),
-        zone,
-        created_at: now,
-        trigger_since: now,
-        trigger_epoch: 0,
-        action: Action::Command(vec!["/usr/local/bin/backup".into()]),
         user: "ann".into(),
-        group: None,
-        cwd: None,
-        env: Default::default(),
-        umask: 0o022,
-        stdin: None,
-        enabled: Enabled::Yes,
-        overlap: Overlap::Skip,
-        queue_limit: 100,
-        catch_up: None,
-        catch_up_max: 100,
-        catch_up_window: Duration::from_secs(86_400),
-        start_deadline: None,
-        jitter: Duration::ZERO,
-        jitter_mode: JitterMode::Instant,
-        timeout: None,
-        kill_grace: Duration::from_secs(10),
-        retries: Retries::default(),
-        retry_lost: false,
-        limits: Limits::default(),
-        success_codes: vec![0],
-        pause_after_failures: None,
-        after: Default::default(),
-        keep: Keep::default(),
-        sandbox: Sandbox::None,
-        output_limit: 10 << 20,
-        journal: false,
-        tags: Vec::new(),
-        description: String::new(),
-        origin: Origin::Api,
+        timezone: Some("UTC".into()),
+        ..Schedule::new(id, name, "30 2 * * *", jiff::tz::TimeZone::UTC, action, now).expect("a trigger")
     }
 }

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
+use sloth_core::run::WorkflowAction;
 use sloth_core::trigger::{Trigger, TriggerKind};
 use sloth_core::{Action, Enabled, Keep, Limits, Moment, Origin, Retries, Schedule, ScheduleId, Uid};
 
@@ -33,6 +35,8 @@ struct Definition {
     command: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     shell: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workflow: Option<WorkflowRow>,
     user: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     group: Option<String>,
@@ -118,6 +122,68 @@ impl LimitsRow {
     }
 }
 
+/// As in `workflow_runs`; JSON is text here, so that it comes back as it was written.
+#[derive(Serialize, Deserialize)]
+struct WorkflowRow {
+    name: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    stack: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workflow: Option<String>,
+    bundle: String,
+    main: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    saved: Option<String>,
+    values: String,
+    params: String,
+    options: String,
+    mode: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    invocation_dir: String,
+    #[serde(default)]
+    priority: i8,
+    labels: String,
+}
+
+impl WorkflowRow {
+    fn of(action: &WorkflowAction) -> Self {
+        let a = action.clone();
+        WorkflowRow {
+            name: a.name,
+            stack: a.stack,
+            workflow: a.workflow,
+            bundle: a.bundle,
+            main: a.main,
+            saved: a.saved,
+            values: a.values,
+            params: a.params,
+            options: a.options,
+            mode: a.mode,
+            invocation_dir: a.invocation_dir,
+            priority: a.priority,
+            labels: a.labels,
+        }
+    }
+
+    fn action(self) -> WorkflowAction {
+        WorkflowAction {
+            name: self.name,
+            stack: self.stack,
+            workflow: self.workflow,
+            bundle: self.bundle,
+            main: self.main,
+            saved: self.saved,
+            values: self.values,
+            params: self.params,
+            options: self.options,
+            mode: self.mode,
+            invocation_dir: self.invocation_dir,
+            priority: self.priority,
+            labels: self.labels,
+        }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct KeepRow {
     runs: u32,
@@ -134,9 +200,10 @@ pub(crate) struct Identity {
 
 /// The JSON of a schedule.
 pub(crate) fn write(s: &Schedule) -> Result<String, StoreError> {
-    let (command, shell) = match &s.action {
-        Action::Command(argv) => (Some(argv.clone()), None),
-        Action::Shell(text) => (None, Some(text.clone())),
+    let (command, shell, workflow) = match &s.action {
+        Action::Command(argv) => (Some(argv.clone()), None, None),
+        Action::Shell(text) => (None, Some(text.clone()), None),
+        Action::Workflow(action) => (None, None, Some(WorkflowRow::of(action))),
     };
     let row = Definition {
         owner_name: s.owner_name.clone(),
@@ -148,6 +215,7 @@ pub(crate) fn write(s: &Schedule) -> Result<String, StoreError> {
         trigger_epoch: s.trigger_epoch,
         command,
         shell,
+        workflow,
         user: s.user.clone(),
         group: s.group.clone(),
         cwd: s.cwd.clone(),
@@ -219,10 +287,11 @@ pub(crate) fn read(identity: Identity, json: &str, zones: &Zones) -> Result<Sche
     if let Some(us) = row.anchor_us {
         trigger = trigger.with_anchor(Moment::from_micros(us));
     }
-    let action = match (row.command, row.shell) {
-        (Some(argv), _) => Action::Command(argv),
-        (None, Some(text)) => Action::Shell(text),
-        (None, None) => return Err(bad("it has no action".into())),
+    let action = match (row.command, row.shell, row.workflow) {
+        (Some(argv), _, _) => Action::Command(argv),
+        (None, Some(text), _) => Action::Shell(text),
+        (None, None, Some(workflow)) => Action::Workflow(Arc::new(workflow.action())),
+        (None, None, None) => return Err(bad("it has no action".into())),
     };
     let after = row.after.into_iter().map(|(other, on)| Ok((other, word(words::read_after, &on)?)));
     let after = after.collect::<Result<BTreeMap<_, _>, String>>().map_err(bad)?;

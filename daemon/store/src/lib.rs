@@ -16,6 +16,7 @@ mod read;
 mod restore;
 mod retention;
 mod schema;
+mod vacuum;
 mod words;
 mod writer;
 

@@ -186,7 +186,7 @@ fn runs_to_go(conn: &Connection, id: &str, now: Moment) -> Result<Option<Vec<Str
         return Ok(None);
     };
     let mut statement = conn.prepare_cached(
-        "SELECT id FROM runs WHERE schedule_id = ?1 AND status NOT IN ('queued', 'starting', 'running')
+        "SELECT id FROM runs WHERE schedule_id = ?1 AND status IN ('completed', 'failed', 'cancelled')
            AND (queued_at < ?2 OR id <= COALESCE((SELECT id FROM runs WHERE schedule_id = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?3), ''))
            AND id <> (SELECT id FROM runs WHERE schedule_id = ?1 ORDER BY id DESC LIMIT 1)
            AND id <> COALESCE((SELECT id FROM runs WHERE schedule_id = ?1 AND status = 'completed' ORDER BY id DESC LIMIT 1), '')
@@ -200,7 +200,7 @@ fn runs_to_go(conn: &Connection, id: &str, now: Moment) -> Result<Option<Vec<Str
 /// Deletes those that are still terminal; their output directories.
 fn delete_runs(conn: &Connection, schedule: &str, ids: &[String]) -> Result<Vec<String>, StoreError> {
     let mut delete = conn.prepare_cached(
-        "DELETE FROM runs WHERE id = ?1 AND status NOT IN ('queued', 'starting', 'running') RETURNING queued_at",
+        "DELETE FROM runs WHERE id = ?1 AND status IN ('completed', 'failed', 'cancelled') RETURNING queued_at",
     )?;
     let mut outputs = Vec::with_capacity(ids.len());
     for id in ids {

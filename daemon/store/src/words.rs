@@ -17,14 +17,22 @@ macro_rules! words {
     };
 }
 
-words!(status, read_status, RunStatus {
-    Queued = "queued", Starting = "starting", Running = "running",
-    Completed = "completed", Failed = "failed", Cancelled = "cancelled",
-});
-words!(reason, read_reason, Reason {
-    TaskFailed = "task_failed", Timeout = "timeout", Oom = "oom", Lost = "lost", Denied = "denied",
-    User = "user", Superseded = "superseded", Shutdown = "shutdown", QueueTimeout = "queue_timeout",
-});
+pub(crate) fn status(value: RunStatus) -> &'static str {
+    value.as_str()
+}
+
+pub(crate) fn read_status(word: &str) -> Option<RunStatus> {
+    RunStatus::parse(word)
+}
+
+pub(crate) fn reason(value: Reason) -> &'static str {
+    value.as_str()
+}
+
+pub(crate) fn read_reason(word: &str) -> Option<Reason> {
+    Reason::parse(word)
+}
+
 words!(trigger, read_trigger, RunTrigger {
     Due = "due", CatchUp = "catch_up", Manual = "manual", After = "after", Api = "api", Boot = "boot",
 });
@@ -87,7 +95,7 @@ pub(crate) fn task_status(run: &Run) -> &'static str {
     match run.status {
         RunStatus::Queued | RunStatus::Starting => "pending",
         RunStatus::Running if run.retry_at.is_some() => "waiting",
-        RunStatus::Running => "running",
+        RunStatus::Running | RunStatus::Paused | RunStatus::Compensating | RunStatus::Interrupted => "running",
         RunStatus::Completed => "completed",
         RunStatus::Failed => "failed",
         RunStatus::Cancelled => "cancelled",

@@ -296,9 +296,16 @@ fn is_one_statement(record: &Record) -> bool {
         | Record::Reread
         | Record::ScheduleStats { .. }
         | Record::AttemptEnded(..)
+        | Record::BundleStored(_)
+        | Record::Circuit(_)
+        | Record::WorkflowSaved(_)
+        | Record::WorkflowRemoved { .. }
         | Record::Answered(_)
         | Record::Audit(_) => true,
-        Record::Unplanned
+        Record::Unlisted(_)
+        | Record::RunReopened(_)
+        | Record::Journal(_)
+        | Record::Unplanned
         | Record::Rebased { .. }
         | Record::ScheduleCreated(_)
         | Record::ScheduleChanged(_)

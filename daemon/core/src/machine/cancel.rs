@@ -14,6 +14,7 @@ impl Machine {
         now: Moment,
         run: RunId,
         force: bool,
+        compensate: bool,
         asked_by: &str,
         token: Token,
         effects: &mut Effects,
@@ -22,7 +23,9 @@ impl Machine {
             false => Err(Refusal::NotRunning),
             true if self.blocked => self.kill_unrecorded(run, asked_by, force, effects),
             true => {
-                let done = self.end_early(now, run, Reason::User, &format!("cancelled by {asked_by}"), force, effects);
+                let message = format!("cancelled by {asked_by}");
+                let asked = !force && self.ask_worker_to_end(now, run, Reason::User, &message, compensate, effects);
+                let done = !asked && self.end_early(now, run, Reason::User, &message, force, effects);
                 Ok(Answer::Cancelling { done })
             }
         };
@@ -54,7 +57,10 @@ impl Machine {
         let Some(entry) = self.entries.get(&id) else { return };
         let earlier: Vec<RunId> = entry.waiting.iter().chain(entry.going.iter()).copied().collect();
         for run in earlier.into_iter().filter(|run| Some(*run) != by) {
-            self.end_early(now, run, Reason::Superseded, "replaced by a newer run", false, effects);
+            let message = "replaced by a newer run";
+            if !self.ask_worker_to_end(now, run, Reason::Superseded, message, true, effects) {
+                self.end_early(now, run, Reason::Superseded, message, false, effects);
+            }
         }
     }
 
@@ -118,13 +124,18 @@ impl Machine {
     }
 
     /// Gives back what a run in this phase holds: a place, or its stand in the line for one.
-    pub(super) fn leave_place(&mut self, phase: Phase) {
-        match phase {
-            Phase::Preparing | Phase::Releasing | Phase::Running | Phase::Inspecting => {
+    pub(super) fn leave_place(&mut self, run: RunId, phase: Phase) {
+        let worker_of = self.runs.get(&run).filter(|active| active.run.workflow.is_some());
+        match (phase, worker_of) {
+            (Phase::Preparing | Phase::Releasing | Phase::Running | Phase::Inspecting, None) => {
                 self.places_used = self.places_used.saturating_sub(1);
             }
-            Phase::InLine => self.leave_line(),
-            Phase::Unborn | Phase::Waiting | Phase::Resting => {}
+            (Phase::Preparing | Phase::Releasing | Phase::Running | Phase::Inspecting, Some(active)) => {
+                self.workers.leave(&active.run.user);
+            }
+            (Phase::InLine, None) => self.leave_line(),
+            (Phase::InLine, Some(_)) => self.workers.leave_line(run),
+            (Phase::Unborn | Phase::Waiting | Phase::Resting, _) => {}
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::Timer;
 use crate::launch::{Order, Start};
 use crate::record::Record;
+use crate::run::WorkerOrder;
 use crate::{Moment, RunId, ScheduleId};
 
 /// The consequences of the inputs since it was made, in order.
@@ -67,6 +68,10 @@ pub enum Late {
         /// At most so many schedules.
         max: usize,
     },
+    /// Have an attempt prepared once more.
+    Prepare(Box<Start>),
+    /// Tell the worker of a run; when it is not connected it learns it when it is.
+    Worker(RunId, WorkerOrder),
     /// Answer a request.
     Reply(Token, Result<Answer, Refusal>),
 }
@@ -90,6 +95,13 @@ pub enum Answer {
         /// Whether it is over already.
         done: bool,
     },
+    /// It is on disk.
+    Noted,
+    /// A run was paused, or goes on.
+    Switched {
+        /// Whether it was not so before.
+        changed: bool,
+    },
 }
 
 /// Why a request was refused.
@@ -105,6 +117,15 @@ pub enum Refusal {
         /// How many wait.
         waiting: usize,
     },
+    /// So many workflow runs wait that no more is taken.
+    EngineFull {
+        /// How many.
+        waiting: usize,
+    },
+    /// The run has not ended.
+    Running,
+    /// The run is one of a command.
+    NoWorkflow,
     /// The schedule changed meanwhile: read it again and retry.
     Stale,
     /// There is no such unfinished run.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::runs::retry_delay;
+use super::worker::WorkerVerdict;
 use super::{Effects, Late, Machine, Phase, What};
 use crate::launch::Order;
 use crate::record::Record;
-use crate::run::{Attempt, AttemptEnd, Outcome, Reason, RunStatus, StartFailure, StartFailureKind, Usage};
+use crate::run::{Attempt, AttemptEnd, Outcome, Reason, RunStatus, StartFailure, StartFailureKind, Usage, WorkflowEnd};
 use crate::{AttemptKey, Enabled, Moment, RunId, Schedule, ScheduleId};
 
 /// What an outcome means for the run.
@@ -51,6 +52,10 @@ impl Machine {
             _ => None,
         };
         run.process = None;
+        if run.workflow.is_some() {
+            self.worker_ended(now, key, end, effects);
+            return;
+        }
         let verdict = judge(&end.outcome, &active.schedule, active.ending);
         let retry = matches!(verdict, Verdict::Failure { retry: true, .. })
             && active.ending.is_none()
@@ -62,7 +67,7 @@ impl Machine {
         effects.late.push(forget);
         match verdict {
             Verdict::Failure { message, reason, .. } if retry => {
-                self.leave_place(phase);
+                self.leave_place(key.run, phase);
                 self.rest(now, key.run, reason, message, effects);
                 self.fill_places(effects);
             }
@@ -115,8 +120,9 @@ impl Machine {
         message: Option<String>,
         effects: &mut Effects,
     ) {
+        let Some(phase) = self.runs.get(&id).map(|active| active.phase) else { return };
+        self.leave_place(id, phase);
         let Some(active) = self.runs.remove(&id) else { return };
-        self.leave_place(active.phase);
         let mut shared = active.run;
         let run = Arc::make_mut(&mut shared);
         run.status = status;
@@ -128,7 +134,12 @@ impl Machine {
         let run = shared;
         effects.records.push(Record::RunChanged(run.clone()));
         let schedule_id = run.schedule;
-        if let Some(entry) = self.entries.get_mut(&schedule_id) {
+        if run.is_unlisted() {
+            if let Some(entry) = self.entries.get_mut(&schedule_id) {
+                entry.part_with(id, active.phase);
+                entry.touch(effects);
+            }
+        } else if let Some(entry) = self.entries.get_mut(&schedule_id) {
             entry.part_with(id, active.phase);
             let stats = &mut entry.stats;
             stats.runs += 1;
@@ -153,7 +164,35 @@ impl Machine {
         self.follow(now, &active.schedule, status, effects);
         self.pause_if_failing(now, schedule_id, effects);
         self.next_in_schedule(schedule_id, now, effects);
-        self.fill_places(effects);
+        match run.workflow {
+            None => self.fill_places(effects),
+            Some(_) => self.fill_worker_places(now, effects),
+        }
+    }
+
+    /// The process of a worker ended: the run is over when the worker had said so, else another one goes on.
+    fn worker_ended(&mut self, now: Moment, key: AttemptKey, end: AttemptEnd, effects: &mut Effects) {
+        let Some(active) = self.runs.get_mut(&key.run) else { return };
+        let (phase, ending) = (active.phase, active.ending);
+        let run = active.run.clone();
+        let counts = !matches!(end.outcome, Outcome::Lost(_));
+        let verdict = self.judge_worker(&run, &end.outcome, ending);
+        let ended_at = end.ended_at;
+        effects.records.push(Record::AttemptEnded(key, Box::new(end)));
+        effects.late.push(Late::Order(Order::Forget(key)));
+        match verdict {
+            WorkerVerdict::Ended(WorkflowEnd { status, reason, message }) => {
+                if let Some(active) = self.runs.get_mut(&key.run) {
+                    active.run().ended_at = Some(ended_at);
+                }
+                self.finish(now, key.run, status, reason, message, effects);
+            }
+            WorkerVerdict::Resume(why) => {
+                self.leave_place(key.run, phase);
+                self.interrupt(now, key.run, why, counts, effects);
+                self.fill_worker_places(now, effects);
+            }
+        }
     }
 
     /// Pauses a schedule whose runs keep failing, when it asked for that.

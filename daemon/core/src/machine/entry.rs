@@ -102,6 +102,8 @@ pub(super) enum What {
     Begin { run: RunId },
     /// A queued run is too late from now on.
     TooLate { run: RunId },
+    /// A worker should be gone by now.
+    Insist { key: AttemptKey, finished: bool },
 }
 
 impl Active {

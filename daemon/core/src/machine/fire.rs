@@ -58,6 +58,7 @@ impl Machine {
             What::Fire { occurrence, generation } => self.claim_fired(now, occurrence, generation, timer, effects),
             What::Begin { run } => self.begin(now, run, timer.at, effects),
             What::TooLate { run } => self.too_late(now, run, effects),
+            What::Insist { key, finished } => self.insist(now, key, finished, effects),
         }
     }
 

@@ -34,6 +34,7 @@ mod run_set;
 mod runs;
 mod settle;
 mod start;
+mod worker;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -45,6 +46,7 @@ pub use clock::STEP_MAX;
 pub use effects::{Answer, Arms, Early, Effects, Late, Refusal, Token};
 pub use plan::jitter;
 pub use start::{OpenRun, Recovered};
+pub use worker::WorkerLimits;
 
 use entry::{Active, Claim, Entry, Frozen, Phase, Timer, What};
 
@@ -52,8 +54,8 @@ use crate::ids::IdMap;
 use crate::launch::Report;
 use crate::random::Random;
 use crate::record::{ClockEpoch, Stats};
-use crate::run::RunTrigger;
-use crate::{Moment, RunId, Schedule, ScheduleId};
+use crate::run::{RunTrigger, WorkerNews};
+use crate::{AttemptKey, Moment, RunId, Schedule, ScheduleId};
 
 /// Limits and constants of a machine.
 #[derive(Clone, Debug)]
@@ -76,6 +78,8 @@ pub struct Config {
     pub booted_at: Moment,
     /// Seed of identities and of retry jitter.
     pub seed: u64,
+    /// Limits of workflow runs.
+    pub workers: WorkerLimits,
 }
 
 /// A schedule as the store hands it over.
@@ -141,7 +145,41 @@ pub enum Input {
         /// For the answer.
         token: Token,
     },
-    /// The commit of a [`Input::RunAsked`] failed: it never was.
+    /// Somebody wants a workflow to run now, without a schedule. Its effects are a batch of their own.
+    WorkflowAsked {
+        /// What it executes and how; listed nowhere.
+        definition: Arc<Schedule>,
+        /// `Manual`, `Api`.
+        trigger: RunTrigger,
+        /// Who, in words.
+        asked_by: String,
+        /// For the answer.
+        token: Token,
+    },
+    /// Somebody wants a workflow run that has ended to go on. Its effects are a batch of their own.
+    ResumeAsked {
+        /// As the store holds it.
+        open: Box<OpenRun>,
+        /// For the answer.
+        token: Token,
+    },
+    /// Somebody pauses a workflow run, or lets it go on.
+    PauseAsked {
+        /// Which.
+        run: RunId,
+        /// Pause it.
+        pause: bool,
+        /// For the answer.
+        token: Token,
+    },
+    /// The worker of a run said something about it as a whole.
+    WorkerSaid {
+        /// Which worker of which run.
+        key: AttemptKey,
+        /// What.
+        news: WorkerNews,
+    },
+    /// The commit of a [`Input::RunAsked`], [`Input::WorkflowAsked`] or [`Input::ResumeAsked`] failed: it never was.
     RunWithdrawn(RunId),
     /// Somebody wants a run to end.
     CancelAsked {
@@ -149,6 +187,8 @@ pub enum Input {
         run: RunId,
         /// KILL at once.
         force: bool,
+        /// Whether a workflow compensates what it has done.
+        compensate: bool,
         /// Who, in words.
         asked_by: String,
         /// For the answer.
@@ -167,6 +207,8 @@ pub enum Input {
     Configured {
         /// See [`Config::max_running`].
         max_running: usize,
+        /// See [`Config::workers`].
+        workers: WorkerLimits,
     },
 }
 
@@ -192,6 +234,7 @@ pub struct Machine {
     line: VecDeque<RunId>,
     left_line: usize,
     places_used: usize,
+    workers: worker::WorkerPlaces,
     planner: plan::Planner,
     frozen: IdMap<ScheduleId, Frozen>,
     recent: recent::Recent,
@@ -241,6 +284,7 @@ impl Machine {
             line: VecDeque::new(),
             left_line: 0,
             places_used: 0,
+            workers: worker::WorkerPlaces::default(),
             planner: plan::Planner::new(),
             frozen: IdMap::default(),
             recent: recent::Recent::default(),
@@ -275,17 +319,25 @@ impl Machine {
             Input::RunAsked { loaded, trigger, asked_by, token } => {
                 self.run_asked(now, *loaded, trigger, asked_by, token, effects);
             }
+            Input::WorkflowAsked { definition, trigger, asked_by, token } => {
+                self.workflow_asked(now, definition, trigger, asked_by, token, effects);
+            }
+            Input::ResumeAsked { open, token } => self.resume_asked(now, *open, token, effects),
+            Input::PauseAsked { run, pause, token } => self.pause_run(run, pause, token, effects),
+            Input::WorkerSaid { key, news } => self.worker_said(now, key, news, effects),
             Input::RunWithdrawn(run) => self.run_withdrawn(now, run, effects),
-            Input::CancelAsked { run, force, asked_by, token } => {
-                self.cancel_asked(now, run, force, &asked_by, token, effects);
+            Input::CancelAsked { run, force, compensate, asked_by, token } => {
+                self.cancel_asked(now, run, force, compensate, &asked_by, token, effects);
             }
             Input::EditBegun(id) => self.edit_begun(now, id, effects),
             Input::EditEnded(id, edit) => self.edit_ended(now, id, edit, effects),
             Input::Quiesced(reason) => self.quiesced = reason,
             Input::Inhibited(inhibited) => self.inhibit(now, inhibited, effects),
-            Input::Configured { max_running } => {
+            Input::Configured { max_running, workers } => {
                 self.config.max_running = max_running;
+                self.config.workers = workers;
                 self.fill_places(effects);
+                self.fill_worker_places(now, effects);
             }
         }
     }
@@ -305,7 +357,8 @@ impl Machine {
 
     /// Unfinished runs that have a place, and all others.
     pub fn load(&self) -> (usize, usize) {
-        (self.places_used, self.runs.len() - self.places_used.min(self.runs.len()))
+        let used = self.places_used + self.workers.used();
+        (used, self.runs.len() - used.min(self.runs.len()))
     }
 
     /// What was counted.

@@ -48,7 +48,9 @@ impl Machine {
     }
 
     pub(super) fn note_queued(&mut self, now: Moment, run: &Arc<Run>, effects: &mut Effects) {
-        self.note_run(now, run, RunNews::Triggered, effects);
+        if !run.is_unlisted() {
+            self.note_run(now, run, RunNews::Triggered, effects);
+        }
         self.note_run(now, run, RunNews::Queued, effects);
     }
 
@@ -56,7 +58,16 @@ impl Machine {
         if run.attempts == 1 {
             self.note_run(now, run, RunNews::Started, effects);
         }
-        self.note_run(now, run, RunNews::TaskStarted, effects);
+        // The tasks of a workflow are told by its worker.
+        match run.workflow {
+            None => self.note_run(now, run, RunNews::TaskStarted, effects),
+            Some(_) if run.attempts > 1 => self.note_run(now, run, RunNews::Resumed, effects),
+            Some(_) => {}
+        }
+    }
+
+    pub(super) fn note_interrupted(&mut self, now: Moment, run: &Arc<Run>, effects: &mut Effects) {
+        self.note_run(now, run, RunNews::Interrupted, effects);
     }
 
     pub(super) fn note_retrying(
@@ -75,10 +86,12 @@ impl Machine {
     }
 
     pub(super) fn note_ended(&mut self, now: Moment, run: &Arc<Run>, effects: &mut Effects) {
-        if run.reason == Some(Reason::Timeout) && run.status == RunStatus::Failed {
-            self.note_run(now, run, RunNews::TaskTimedOut, effects);
+        if run.workflow.is_none() {
+            if run.reason == Some(Reason::Timeout) && run.status == RunStatus::Failed {
+                self.note_run(now, run, RunNews::TaskTimedOut, effects);
+            }
+            self.note_run(now, run, RunNews::TaskEnded, effects);
         }
-        self.note_run(now, run, RunNews::TaskEnded, effects);
         self.note_run(now, run, RunNews::Ended, effects);
     }
 
@@ -180,23 +193,6 @@ impl Skip {
             Skip::CatchUp => "catch_up",
             Skip::Quiesced => "quiesced",
             Skip::Limit => "limit",
-        }
-    }
-}
-
-impl Reason {
-    /// The word of the run record.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Reason::TaskFailed => "task_failed",
-            Reason::Timeout => "timeout",
-            Reason::Oom => "oom",
-            Reason::Lost => "lost",
-            Reason::Denied => "denied",
-            Reason::User => "user",
-            Reason::Superseded => "superseded",
-            Reason::Shutdown => "shutdown",
-            Reason::QueueTimeout => "queue_timeout",
         }
     }
 }

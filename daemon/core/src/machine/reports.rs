@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Active, Early, Effects, Late, Machine, Phase};
 use crate::launch::{Finding, Known, KnownState, Order, Report, Traces, output_path};
-use crate::run::{AttemptEnd, Outcome, Usage};
+use crate::run::{AttemptEnd, Outcome, StartFailure, StartFailureKind, Usage};
 use crate::{AttemptKey, Moment};
 
 impl Machine {
@@ -132,7 +132,9 @@ impl Machine {
                 self.prepare_again(key.run, effects);
             }
             Finding::NeverStarted => {
-                let end = empty_end(now, Outcome::Killed);
+                let message = "it was cancelled before it was started".to_owned();
+                let failure = StartFailure { kind: StartFailureKind::Other, message };
+                let end = empty_end(now, Outcome::NotStarted(failure));
                 self.ended(now, key, end, effects);
             }
             Finding::Ended(end) => self.ended(now, key, end, effects),

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::{Active, Early, Effects, Late, Machine, Phase, What};
 use crate::launch::{Order, Start};
 use crate::record::{Decision, Occurrence, Record};
-use crate::run::{Attempt, ProcessId, Reason, Run, RunStatus, RunTrigger, Usage};
-use crate::{AttemptKey, Moment, Overlap, RunId, Schedule, ScheduleId};
+use crate::run::{Attempt, ProcessId, Reason, Run, RunStatus, RunTrigger, Usage, WorkflowRun};
+use crate::{Action, AttemptKey, Moment, Overlap, RunId, Schedule, ScheduleId};
 
 impl Machine {
     /// Makes the run of an instant, durable with its decision. It waits in its schedule's queue until
@@ -59,8 +59,14 @@ impl Machine {
             output_bytes: 0,
             stderr_tail: String::new(),
             process: None,
+            workflow: match &schedule.action {
+                Action::Workflow(action) => Some(Box::new(WorkflowRun::new(action.clone()))),
+                Action::Command(_) | Action::Shell(_) => None,
+            },
         });
-        effects.records.push(Record::Decided(occurrence, Decision::Run { run: id, trigger }));
+        if !run.is_unlisted() {
+            effects.records.push(Record::Decided(occurrence, Decision::Run { run: id, trigger }));
+        }
         effects.records.push(Record::RunCreated(run.clone()));
         self.note_queued(now, &run, effects);
         let fire_at = start_at.unwrap_or(now);
@@ -92,7 +98,7 @@ impl Machine {
             active.fire_at = fire_at;
             entry.waiting.remove(0);
             entry.going.insert(run);
-            self.take_place(run, effects);
+            self.take_place(fire_at, run, effects);
         }
     }
 
@@ -113,7 +119,7 @@ impl Machine {
         // One that is made up answers an older instant than whatever goes on.
         let replaces = active.schedule.overlap == Overlap::Replace && active.run.trigger == RunTrigger::Due;
         match active.phase {
-            Phase::Resting => self.take_place(run, effects),
+            Phase::Resting => self.take_place(now, run, effects),
             Phase::Waiting => {
                 active.fire_at = at;
                 if let Some(entry) = self.entries.get_mut(&schedule) {
@@ -135,12 +141,17 @@ impl Machine {
         if active.run.attempts > 0 || !matches!(active.phase, Phase::Waiting | Phase::InLine) {
             return;
         }
-        let message = "could not start before its start_deadline".to_owned();
+        let limit = if active.run.is_unlisted() { "engine.queue_timeout" } else { "its start_deadline" };
+        let message = format!("could not start before {limit}");
         self.finish(now, run, RunStatus::Cancelled, Some(Reason::QueueTimeout), Some(message), effects);
     }
 
     /// Starts the next attempt when a place is free, else the run stands in line.
-    pub(super) fn take_place(&mut self, run: RunId, effects: &mut Effects) {
+    pub(super) fn take_place(&mut self, now: Moment, run: RunId, effects: &mut Effects) {
+        if self.is_workflow(run) {
+            self.take_worker_place(now, run, effects);
+            return;
+        }
         if self.places_used >= self.config.max_running {
             self.line.push_back(run);
             if let Some(active) = self.runs.get_mut(&run) {
@@ -190,7 +201,7 @@ impl Machine {
     /// question about the attempt that is still on its way, which ends what it finds.
     pub(super) fn prepare_again(&mut self, run: RunId, effects: &mut Effects) {
         if let Some(start) = self.start(run) {
-            effects.late.push(Late::Order(Order::Prepare(Box::new(start.launch()))));
+            effects.late.push(Late::Prepare(Box::new(start)));
         }
     }
 
@@ -215,7 +226,7 @@ impl Machine {
         }
         active.phase = Phase::Releasing;
         let run = active.run();
-        run.status = RunStatus::Running;
+        run.status = if run.workflow.is_some() { RunStatus::Starting } else { RunStatus::Running };
         run.started_at.get_or_insert(now);
         run.process = Some(process.clone());
         // One that was held when its supervisor died is made once more; that it starts was said already.

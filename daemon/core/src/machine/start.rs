@@ -8,10 +8,13 @@ use super::fire::Admission;
 use super::{Active, Answer, Effects, Entry, Late, Loaded, Machine, Phase, Refusal, Token, What};
 use crate::record::{ClockEpoch, Record, Skip};
 use crate::run::{Run, RunStatus, RunTrigger};
-use crate::{Moment, Overlap, RunId, Schedule, ScheduleId};
+use crate::{AttemptKey, Moment, Overlap, RunId, Schedule, ScheduleId};
 
 /// A mark further ahead than this at the start was made by a clock that is not the present one.
 const MARK_AHEAD_MAX: Duration = Duration::from_secs(90);
+
+/// After a start so long for a worker that was told to go, or had said that its run ended.
+const RECOVERED_INSIST: Duration = Duration::from_secs(70);
 
 /// An unfinished run as the store holds it.
 #[derive(Clone, Debug)]
@@ -101,12 +104,13 @@ impl Machine {
             open.run.retry_at = Some(at.min(self.latest_begin(reading, &open)));
         }
         let entry = self.entries.entry(open.run.schedule).or_insert_with(|| Entry::new(&open.today));
+        let fresh = open.run.attempts == 0 || open.run.status == RunStatus::Queued;
         let phase = match (open.run.status, open.run.retry_at) {
-            (RunStatus::Queued | RunStatus::Starting, None) => {
+            (RunStatus::Queued | RunStatus::Starting, None) if fresh => {
                 entry.waiting.push(id);
                 Phase::Waiting
             }
-            (RunStatus::Queued | RunStatus::Starting, Some(_)) => {
+            (RunStatus::Queued | RunStatus::Starting, Some(_)) if fresh => {
                 entry.delayed.insert(id);
                 Phase::Waiting
             }
@@ -116,7 +120,10 @@ impl Machine {
             }
             (_, None) => {
                 entry.going.insert(id);
-                self.places_used += 1;
+                match open.run.workflow {
+                    None => self.places_used += 1,
+                    Some(_) => self.workers.occupy(&open.run.user),
+                }
                 Phase::Running
             }
         };
@@ -127,8 +134,13 @@ impl Machine {
             self.set_timer(open.run.due_at + limit, What::TooLate { run: id });
         }
         let fire_at = open.run.queued_at;
-        let ending = open.run.reason.filter(|_| phase == Phase::Running);
+        let ending = open.run.reason.filter(|_| phase == Phase::Running || open.run.workflow.is_some());
         let attempt = open.run.attempts;
+        let workflow = open.run.workflow.as_deref();
+        if workflow.is_some_and(|workflow| workflow.end.is_some() || workflow.cancel.is_some()) {
+            let key = AttemptKey { run: id, attempt };
+            self.set_timer(reading + RECOVERED_INSIST, What::Insist { key, finished: false });
+        }
         let run = Arc::new(open.run);
         self.runs.insert(id, Active { run, attempt, schedule: open.schedule, phase, ending, fire_at });
     }

@@ -42,8 +42,7 @@ fn drawn(continues: bool) -> impl Strategy<Value = Drawn> {
     let rows = prop::collection::vec(row, 1..30);
     (rows, 1_u32..6, 1_usize..4, any::<bool>()).prop_map(move |(rows, slots, stages, fail_fast)| {
         let mut workflow = Workflow { name: "w".to_owned(), ..Workflow::default() };
-        workflow.config.on_task_failure =
-            if continues { FailurePolicy::Continue } else { FailurePolicy::Stop };
+        workflow.config.on_task_failure = if continues { FailurePolicy::Continue } else { FailurePolicy::Stop };
         workflow.config.fail_fast = fail_fast && !continues;
         let mut endings = BTreeMap::new();
         let per_stage = rows.len().div_ceil(stages);

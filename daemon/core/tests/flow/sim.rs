@@ -1,9 +1,9 @@
 //! A world without processes: attempts take the time and end as the table says, records are durable a moment later, and
 //! the worker can die after any record.
 
-use std::collections::{BTreeMap, BinaryHeap, HashSet};
 use std::borrow::Cow;
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -227,9 +227,8 @@ impl Sim {
     }
 
     fn ending(&self, task: TaskId, n: u32) -> Ending {
-        let known = self.endings.get(&task.0).and_then(|list| {
-            list.get(n.saturating_sub(1) as usize).or(list.last()).cloned()
-        });
+        let known =
+            self.endings.get(&task.0).and_then(|list| list.get(n.saturating_sub(1) as usize).or(list.last()).cloned());
         known.unwrap_or(Ending { success: true, kind: "exit", after: Duration::from_secs(1), branch: None })
     }
 
@@ -240,8 +239,7 @@ impl Sim {
             Some(Condition::Expression(text)) => {
                 let names = NameIndex::of(&self.workflow);
                 let stage = task.map(|task| self.workflow.tasks[task.0 as usize].stage);
-                let scope =
-                    sloth_core::workflow::Scope { names: &names, stage, stage_first: task.is_none() };
+                let scope = sloth_core::workflow::Scope { names: &names, stage, stage_first: task.is_none() };
                 let mut expression = Expr::parse(text).expect("an expression");
                 expression.bind(&scope).expect("known names");
                 match expression.holds(&View(self)) {
@@ -287,9 +285,10 @@ impl Reads for View<'_> {
     }
     fn status(&self, function: sloth_core::workflow::expr::StatusFunction) -> bool {
         use sloth_core::workflow::expr::StatusFunction as F;
-        let failed = self.0.journal.iter().any(
-            |record| matches!(record, Rec::Finished(_, end, _) if end.status == Status::Failed && !end.ignored),
-        );
+        let failed =
+            self.0.journal.iter().any(
+                |record| matches!(record, Rec::Finished(_, end, _) if end.status == Status::Failed && !end.ignored),
+            );
         match function {
             F::Always => true,
             F::Success => !failed,

@@ -21,7 +21,7 @@ impl World {
         self.input(Input::Inhibited(false));
         self.advance(Duration::from_secs(30));
         self.quiesce(Some("the end"));
-        self.input(Input::Configured { max_running: 10_000 });
+        self.input(Input::Configured { max_running: 10_000, workers: Default::default() });
         let mut patience = 400;
         while patience > 0 && (self.load() != (0, 0) || patience > 390) {
             self.advance(Duration::from_secs(30));

@@ -116,7 +116,7 @@ impl World {
         let now = self.wall();
         if let Some(daemon) = &mut self.daemon {
             let asked_by = "uid 1000 (ann)".to_owned();
-            daemon.request(now, |token| Input::CancelAsked { run, force, asked_by, token });
+            daemon.request(now, |token| Input::CancelAsked { run, force, compensate: true, asked_by, token });
         }
         self.flush();
     }

@@ -191,6 +191,8 @@ impl Daemon {
         for late in batch.late {
             match late {
                 Late::Order(order) => self.orders.push(order),
+                Late::Prepare(start) => self.orders.push(Order::Prepare(Box::new(start.launch()))),
+                Late::Worker(..) => {}
                 Late::Refill { until, max } => self.out.push(Event::Refill { life: self.life, until, max }),
                 Late::Reply(token, answer) => self.answers.push((token, answer)),
             }

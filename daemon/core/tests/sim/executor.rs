@@ -23,6 +23,12 @@ pub struct Process {
     pub state: State,
 }
 
+impl Process {
+    pub fn is_held(&self) -> bool {
+        matches!(self.state, State::Held)
+    }
+}
+
 #[derive(Clone, Debug)]
 pub enum State {
     Held,
@@ -145,7 +151,11 @@ impl Executor {
                 let after = Duration::from_micros(chance.below(grace.as_micros() as u64 + 1));
                 vec![Happens::EndsIn(key, *plan, after, Outcome::Killed)]
             }
-            Some(State::Held) => self.end(now, key, Outcome::Killed).into_iter().map(Happens::Report).collect(),
+            Some(State::Held) => {
+                let failure =
+                    StartFailure { kind: StartFailureKind::Other, message: "ended before its release".to_owned() };
+                self.end(now, key, Outcome::NotStarted(failure)).into_iter().map(Happens::Report).collect()
+            }
             _ => Vec::new(),
         }
     }

@@ -90,6 +90,12 @@ impl Store {
                 Some(stored) if !stored.status.is_terminal() => *stored = Run::clone(run),
                 other => return conflict(format!("{run:?} replaces {other:?}")),
             },
+            Record::RunReopened(run) => match self.runs.get_mut(&run.id) {
+                Some(stored) if stored.status.is_terminal() => *stored = Run::clone(run),
+                other => return conflict(format!("{run:?} reopens {other:?}")),
+            },
+            Record::Unlisted(_) | Record::BundleStored(_) | Record::Journal(_) => {}
+            Record::Circuit(_) | Record::WorkflowSaved(_) | Record::WorkflowRemoved { .. } => {}
             Record::AttemptStarted(attempt) => {
                 if !self.runs.contains_key(&attempt.key.run) {
                     return conflict(format!("attempt {} without its run", attempt.key));

@@ -79,6 +79,7 @@ impl World {
     pub fn new(seed: u64, start: Moment) -> Self {
         let config = Config {
             max_running: 100,
+            workers: Default::default(),
             horizon: Duration::from_secs(10),
             catch_up_spread: Duration::from_secs(60),
             refill_max: 1000,
@@ -152,6 +153,17 @@ impl World {
         let end = self.real + length.as_micros() as i64;
         while self.step(end) {}
         self.real = self.real.max(end);
+    }
+
+    /// Until it holds, at most so long; whether it does.
+    pub fn advance_until(&mut self, length: Duration, holds: impl Fn(&World) -> bool) -> bool {
+        let end = self.real + length.as_micros() as i64;
+        while !holds(self) {
+            if !self.step(end) {
+                return false;
+            }
+        }
+        true
     }
 
     /// The next thing that happens up to `end`.

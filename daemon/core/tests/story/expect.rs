@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use sloth_core::record::Decision;
-use sloth_core::run::{Run, RunTrigger};
-use sloth_core::{Enabled, Moment, ScheduleId};
+use sloth_core::run::{Outcome, Run, RunTrigger};
+use sloth_core::{AttemptKey, Enabled, Moment, ScheduleId};
 
 use super::Story;
 
@@ -54,6 +54,11 @@ impl Story {
                 starts.map(|(_, _, at)| self.time(*at)).collect()
             }
             "status" => runs.iter().map(|run| status(run)).collect(),
+            "outcomes" => {
+                let of = |key: &AttemptKey| store.runs.get(&key.run).is_some_and(|run| run.schedule == id);
+                let ends = store.attempts.iter().filter(|(key, _)| of(key)).filter_map(|(_, (_, end))| end.as_ref());
+                ends.map(|end| outcome(&end.outcome)).collect()
+            }
             "ledger" => {
                 rows().map(|((_, due, _), row)| format!("{} {}", self.time(*due), word(row.as_ref()))).collect()
             }
@@ -104,6 +109,14 @@ impl Story {
 fn status(run: &Run) -> String {
     let status = format!("{:?}", run.status).to_lowercase();
     run.reason.map_or(status.clone(), |reason| format!("{status} {}", reason.as_str()))
+}
+
+fn outcome(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::NotStarted(_) => "not started".to_owned(),
+        Outcome::Lost(_) => "lost".to_owned(),
+        other => format!("{other:?}").to_lowercase(),
+    }
 }
 
 fn word(decision: Option<&Decision>) -> String {

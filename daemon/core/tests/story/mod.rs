@@ -2,9 +2,10 @@
 //!
 //! `at DATE TIME ZONE` begins the story; times are of that zone. `schedule NAME "TRIGGER" field=value …`, `edit NAME field=value …`,
 //! `delete NAME`, `run NAME`, `cancel NAME`, `pause NAME [D]`, `resume NAME`, `quiesce`, `unquiesce`, `inhibit`, `release`, `outcome NAME exit=1 after=5s; …`
-//! (one after the other, the last one for ever), `config field=value …`, `advance D`, `down D` (the daemon dies for so long), `reboot D`,
+//! (one after the other, the last one for ever), `config field=value …`, `advance D`, `down D` (the daemon dies for so long), `dies D before NAME starts`
+//! (within the next hour, when the start of its process is on disk and the process still held), `reboot D`,
 //! `suspend D`, `clock ±D`, `kill executor`, `storage fails D`.
-//! Expectations: `expect runs NAME: due instants that ran`, `starts` (when programs began), `ledger` (every row), `status`,
+//! Expectations: `expect runs NAME: due instants that ran`, `starts` (when programs began), `outcomes` (of attempts), `ledger` (every row), `status`,
 //! `counts` (rows by decision), `enabled`, `event KIND: number`, and `audit clean`. A time without a date is of the day before it.
 
 mod expect;
@@ -86,6 +87,7 @@ impl Story {
                 self.world.crash_daemon(length);
                 self.advance(length + Duration::from_millis(10))
             }
+            "dies" => self.die_before(rest),
             "reboot" => {
                 let length = duration(rest)?;
                 self.world.reboot(length);
@@ -125,6 +127,20 @@ impl Story {
     /// What was done takes effect.
     fn settle(&mut self) -> Told {
         self.advance(Duration::from_millis(20))
+    }
+
+    fn die_before(&mut self, rest: &str) -> Told {
+        let words: Vec<&str> = rest.split_whitespace().collect();
+        let [length, "before", name, "starts"] = words[..] else { return Err("dies D before NAME starts".to_owned()) };
+        let is_held = |world: &World| {
+            let held = world.executor.processes.iter().find(|(_, p)| p.schedule == name && p.is_held());
+            held.is_some_and(|(key, _)| world.store.attempts.contains_key(key))
+        };
+        if !self.world.advance_until(Duration::from_secs(3600), is_held) {
+            return Err(format!("no process of {name} was held"));
+        }
+        self.world.crash_daemon(duration(length)?);
+        Ok(())
     }
 
     fn schedule(&mut self, rest: &str) -> Told {
@@ -195,7 +211,7 @@ impl Story {
                 "max_running" => {
                     let max_running = value.parse().map_err(|_| "not a number")?;
                     self.world.config.max_running = max_running;
-                    self.world.input(Input::Configured { max_running });
+                    self.world.input(Input::Configured { max_running, workers: Default::default() });
                 }
                 "spread" => self.world.config.catch_up_spread = duration(value)?,
                 "not_before" => self.world.catch_up_not_before = Some(self.world.wall() + duration(value)?),

@@ -13,6 +13,7 @@ mod routes;
 mod run_routes;
 mod schedule_routes;
 mod streams;
+mod workflow_routes;
 
 use std::future::Future;
 

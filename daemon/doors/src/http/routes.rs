@@ -9,7 +9,7 @@ use sloth_api as api;
 use sloth_api::BODY_BYTES_MAX;
 
 use super::answer::{identify, no_method, no_route};
-use super::{Door, daemon_routes as d, feed_routes as f, run_routes as r, schedule_routes as s};
+use super::{Door, daemon_routes as d, feed_routes as f, run_routes as r, schedule_routes as s, workflow_routes as w};
 
 /// One route of the API.
 pub struct Route {
@@ -108,18 +108,43 @@ routes! {
     get "/schedules/{name}/explain" s::explain, "Why an instant did or did not run", query ["at" "time"], reply api::Explanation;
     get "/schedules/{name}/audit" s::audit, "Compare its ledger with the rules", query ["since" "time"], reply api::AuditReport;
 
+    post "/runs" w::run, "Run a workflow; header Idempotency-Key", body api::RunRequest, reply api::RunView, status 201;
     get "/runs" r::list, "A page of runs, newest first",
         query ["schedule" "name", "status" "one or more, with commas", "owner" "login name or *", "trigger" "schedule manual after api boot",
-               "since" "time", "until" "time", "limit" "1 to 1000", "cursor" "next_cursor of the page before"],
+               "stack" "name", "workflow" "name", "user" "as whom it runs", "label" "name, or name=value", "since" "time", "until" "time", "limit" "1 to 1000", "cursor" "next_cursor of the page before"],
         reply api::Page<api::RunView>;
     get "/runs/{id}" r::show, "A run", query ["wait" "answer when it has ended, or after this time"], reply api::RunView;
     delete "/runs/{id}" r::delete, "Delete record and output of a run that has ended", reply api::RunView;
+    post "/runs/{id}/pause" w::pause, "Start nothing new in a run", reply api::PauseReply;
+    post "/runs/{id}/unpause" w::unpause, "Let a paused run go on", reply api::PauseReply;
+    post "/runs/{id}/resume" w::resume, "Go on with a run that failed, was cancelled or interrupted", body api::ResumeRequest,
+        reply api::RunView, status 202;
+    post "/runs/{id}/rerun" w::rerun, "Run the same again; header Idempotency-Key", reply api::RunView, status 201;
+    post "/runs/{id}/compensate" w::compensate, "Try again what could not be compensated", reply api::RunView, status 202;
+    get "/runs/{id}/tasks" w::tasks, "Its tasks", reply api::Page<api::TaskDetail>;
+    get "/runs/{id}/graph" w::graph, "Its graph", reply api::GraphView;
+    get "/runs/{id}/outputs" w::outputs, "What it gave", reply serde_json::Value;
+    get "/runs/{id}/checkpoints" w::checkpoints, "Its checkpoints", reply api::Page<api::CheckpointView>;
+    get "/runs/{id}/artifacts" w::artifacts, "Its artifacts", reply api::Page<api::ArtifactView>;
+    get "/runs/{id}/journal" w::journal, "What its workers recorded (administrators)",
+        query ["after" "number of a record", "limit" "1 to 10000, default 1000"], reply api::Page<api::JournalRecordView>;
+    get "/runs/{id}/bundle" w::bundle, "Its program", reply api::BundleView;
+    get "/runs/{id}/values" w::values, "Values, parameters and options", reply api::ValuesView;
+    get "/runs/{id}/summary" w::summary, "All of it in one object", reply api::RunSummary;
+    get "/runs/{id}/events" w::events, "Its events, oldest first", query ["after" "sequence number", "limit" "1 to 1000"],
+        reply api::Page<api::event::Event>;
     post "/runs/{id}/cancel" r::cancel, "End a run", body api::CancelRequest, reply api::CancelReply;
     get "/runs/{id}/logs" r::logs, "Output of a run",
         query ["offset" "where to go on", "limit_bytes" "default 1 MiB", "stream" "stdout stderr note", "tail" "last lines"],
         reply api::LogPage;
     get "/runs/{id}/logs/stream" r::log_stream, "Output of a run as it is written (server-sent events)",
         query ["offset" "where to go on", "stream" "stdout stderr note", "tail" "last lines"];
+
+    get "/workflows" w::saved, "Saved workflows", query ["all_users" "of everybody (administrators)"],
+        reply api::Page<api::SavedWorkflowView>;
+    get "/workflows/{name}" w::show_saved, "A saved workflow with its program", reply api::SavedWorkflowView;
+    put "/workflows/{name}" w::save, "Save a workflow under a name", body api::SaveWorkflow, reply api::SavedWorkflowView;
+    delete "/workflows/{name}" w::remove_saved, "Forget a saved workflow; its runs stay", reply api::SavedWorkflowView;
 
     get "/events" f::list, "Events, newest first; with `after` oldest first",
         query ["type" "types or globs, with commas", "severity" "at least", "run" "id", "since" "time", "until" "time",

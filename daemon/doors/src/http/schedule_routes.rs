@@ -60,7 +60,7 @@ pub(crate) async fn add(
     }
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ServiceError> {
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ServiceError> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let wrong = |_| ServiceError::field("Idempotency-Key", "must be 1 to 200 printable characters");
     value.to_str().map(Some).map_err(wrong)

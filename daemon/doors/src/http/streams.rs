@@ -60,7 +60,7 @@ impl Topic {
     }
 
     fn holds(&self, event: &Event) -> bool {
-        let of_run = event.kind.starts_with("run.") || event.kind.starts_with("task.");
+        let of_run = ["run.", "task.", "workflow.", "saga."].iter().any(|word| event.kind.starts_with(word));
         match self {
             Topic::Events(None) => true,
             Topic::Events(Some(glob)) => glob_matches(glob, &event.kind),

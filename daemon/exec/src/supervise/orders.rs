@@ -14,7 +14,6 @@ use sloth_core::run::{Outcome, ProcessId, StartFailure, StartFailureKind};
 use super::attempt::{Attempt, Live, News, Phase, Stage, Sweep};
 use super::event_loop::{Alarm, Pipe, Supervisor};
 use crate::clock::wall_now;
-use crate::fail;
 use crate::limits::Means;
 use crate::output::OutputWriter;
 use crate::output_place::open_output;
@@ -22,6 +21,7 @@ use crate::spawn::{self, Held, Plan};
 use crate::tree::Family;
 use crate::wire::{ToSupervisor, VERSION};
 use crate::{cgroup, proc};
+use crate::{ended_before_release, fail};
 
 /// Queries whose answers slothd has not read; more end the connection.
 const UNANSWERED_MAX: usize = 65_536;
@@ -191,7 +191,7 @@ impl Supervisor {
         if live.stage == Stage::Running {
             self.stop(serial, Outcome::Killed, grace);
         } else {
-            live.stopped_as = Some(Outcome::Killed);
+            live.stopped_as = Some(ended_before_release());
             live.go = None;
             kill_main(live);
         }

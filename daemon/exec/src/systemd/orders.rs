@@ -11,7 +11,7 @@ use super::follower::{Dropped, Follower, Phase, a_unit};
 use super::prepare::{Prepared, prepare};
 use super::result::bare;
 use crate::clock::wall_now;
-use crate::fail;
+use crate::{ended_before_release, fail};
 
 impl Follower {
     pub(super) async fn carry_out(&mut self, order: Order) -> Result<(), Dropped> {
@@ -102,7 +102,7 @@ impl Follower {
     async fn kill(&mut self, key: AttemptKey, grace: Duration) -> Result<(), Dropped> {
         let Some(attempt) = self.attempts.get_mut(&key) else { return Ok(()) };
         match &mut attempt.phase {
-            Phase::Preparing { .. } | Phase::Held(_) => self.end(key, bare(Outcome::Killed), false).await,
+            Phase::Preparing { .. } | Phase::Held(_) => self.end(key, bare(ended_before_release()), false).await,
             Phase::Starting { kill_asked } => {
                 *kill_asked = Some(kill_asked.map_or(grace, |before| before.min(grace)));
                 Ok(())

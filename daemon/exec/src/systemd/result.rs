@@ -14,7 +14,7 @@ use crate::attempt::{EXIT_BEGAN_BEFORE, EXIT_NO_ORDER, EXIT_NO_OUTPUT, SIGNAL_FO
 use crate::clock::wall_now;
 use crate::inspect::Frames;
 use crate::output::stderr_tail;
-use crate::{fail, proc};
+use crate::{ended_before_release, fail, proc};
 
 /// Bytes of standard error kept for the report.
 const STDERR_TAIL_BYTES: usize = 4 << 10;
@@ -73,7 +73,7 @@ fn outcome(facts: &Facts, has_started: bool) -> Outcome {
     let status = number(facts, "ExecMainStatus").unwrap_or_default();
     if !has_started {
         return match (code, status) {
-            (code, SIGNAL_ORDERED | SIGNAL_FORCE) if code != EXITED => Outcome::Killed,
+            (code, SIGNAL_ORDERED | SIGNAL_FORCE) if code != EXITED => ended_before_release(),
             _ => Outcome::NotStarted(start_failure(&result, code, status)),
         };
     }
@@ -215,7 +215,7 @@ mod tests {
         let killed = libc::CLD_KILLED;
         assert_eq!(outcome(&facts("timeout", killed, 9), true), Outcome::TimedOut);
         assert_eq!(outcome(&facts("oom-kill", killed, 9), true), Outcome::Oom);
-        assert_eq!(outcome(&facts("signal", killed, SIGNAL_ORDERED), false), Outcome::Killed);
+        assert_eq!(outcome(&facts("signal", killed, SIGNAL_ORDERED), false), ended_before_release());
         let Outcome::Lost(text) = outcome(&facts("signal", killed, 9), true) else { panic!("it is lost") };
         assert!(text.contains("signal 9"), "{text}");
     }

@@ -54,6 +54,19 @@ async fn a_discarded_process_never_runs() {
 }
 
 #[tokio::test]
+async fn a_process_that_is_ended_while_it_is_held_never_started() {
+    let mut world = World::new().await;
+    let mark = world.data().join("mark");
+    let job = shell(&format!("touch {}", mark.display()));
+    world.prepared(&job).await;
+    world.order(Order::Kill { key: job.key, grace: Duration::from_secs(1) }).await;
+    world.order(Order::Release(job.key)).await;
+    let end = world.ended(job.key).await;
+    assert!(matches!(end.outcome, Outcome::NotStarted(_)), "{end:?}");
+    assert!(!mark.exists());
+}
+
+#[tokio::test]
 async fn a_held_process_dies_with_its_supervisor() {
     let mut world = World::new().await;
     let mark = world.data().join("mark");

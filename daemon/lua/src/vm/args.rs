@@ -318,6 +318,11 @@ fn number(value: &Value) -> Result<Option<f64>, String> {
     })
 }
 
+/// Milliseconds of a duration: a number of seconds, or a text.
+pub(crate) fn duration_ms(value: &Value) -> Option<f64> {
+    duration(value).ok().flatten().map(|time| time.as_secs_f64() * 1000.0)
+}
+
 fn duration(value: &Value) -> Result<Option<Duration>, String> {
     match value {
         Value::Integer(_) | Value::Number(_) => {

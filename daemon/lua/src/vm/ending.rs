@@ -155,7 +155,7 @@ impl Inner {
                 continue;
             }
             let fibers = group.fibers.borrow().clone();
-            if fibers.is_empty() || !fibers.iter().all(|fiber| self.is_stuck(fiber)) {
+            if fibers.is_empty() || !self.are_stuck(&group, &fibers) {
                 continue;
             }
             if group.main_end.borrow().is_none() {
@@ -165,6 +165,12 @@ impl Inner {
             self.drop_fibers(&group);
             self.settle(&group);
         }
+    }
+
+    /// Helpers wait for a time; it counts while the function runs, and not after it has returned.
+    fn are_stuck(&self, group: &Rc<Group>, fibers: &[Rc<Fiber>]) -> bool {
+        let over = group.main_end.borrow().is_some();
+        fibers.iter().all(|fiber| self.is_stuck(fiber) || (over && fiber.helper.get()))
     }
 
     fn deadlock_text(&self, fibers: &[Rc<Fiber>]) -> String {
@@ -184,9 +190,14 @@ impl Inner {
 
     /// Ends a call whose coroutines have all ended.
     pub(crate) fn settle(&self, group: &Rc<Group>) {
-        if group.main_end.borrow().is_none() || !group.fibers.borrow().is_empty() || group.end.borrow().is_some() {
+        if group.main_end.borrow().is_none() || group.end.borrow().is_some() {
             return;
         }
+        if group.fibers.borrow().iter().any(|fiber| !fiber.helper.get()) {
+            return;
+        }
+        self.drop_fibers(group);
+        group.flush();
         let mut result = group.main_end.borrow_mut().take().unwrap_or_else(|| Ok(Vec::new()));
         if let (Ok(_), Some(failure)) = (&result, group.failures.borrow().first()) {
             result = Err(Raised::new(format!("goroutine failed: {failure}")));
@@ -202,6 +213,24 @@ impl Inner {
         if let Some(waker) = group.waker.borrow_mut().take() {
             waker.wake();
         }
+    }
+
+    /// `os.exit`: ends the whole call.
+    pub(crate) fn exit(&self, fiber: &Rc<Fiber>, code: i32) {
+        let group = fiber.group.borrow().clone();
+        let end = match (group.keep_values, code) {
+            (false, 0) => Ok(Vec::new()),
+            (false, code) => {
+                Err(Raised { exit_code: Some(code), ..Raised::of_kind("exit", format!("exit code {code}")) })
+            }
+            // At file level it stops the evaluation, which its caller tells apart.
+            (true, code) => {
+                Err(Raised { exit_code: Some(code), ..Raised::of_kind("os_exit", format!("os.exit({code})")) })
+            }
+        };
+        *group.main_end.borrow_mut() = Some(end);
+        self.drop_fibers(&group);
+        self.settle(&group);
     }
 
     /// The call is given up by the engine.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::api::{CallEnd, Raised};
 use super::ops::OpId;
-use crate::host::{CancelKind, Ctx};
+use crate::host::{CancelKind, Ctx, LogLevel, Stream};
 
 /// A coroutine that the scheduler runs.
 pub(crate) struct Fiber {
@@ -26,8 +26,10 @@ pub(crate) struct Fiber {
     pub(crate) state: Cell<FiberState>,
     /// When it was told to end.
     pub(crate) told: Cell<Option<Instant>>,
-    /// Raise this instead of the result that it waits for.
+    /// Its end is raised instead of the result that it waits for.
     pub(crate) due: Cell<bool>,
+    /// Nobody waits for it.
+    pub(crate) helper: Cell<bool>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +59,7 @@ impl Fiber {
             state: Cell::new(FiberState::Ready),
             told: Cell::default(),
             due: Cell::default(),
+            helper: Cell::default(),
         }
     }
 
@@ -117,6 +120,8 @@ pub(crate) struct Group {
     pub(crate) warnings: RefCell<Vec<String>>,
     /// Goroutines that outlive the task that started them.
     pub(crate) detached: bool,
+    /// Beginnings of lines that `io.write` has not finished: standard output and error.
+    pub(crate) partial: RefCell<[String; 2]>,
 }
 
 impl Group {
@@ -139,6 +144,7 @@ impl Group {
             keep_values,
             warnings: RefCell::default(),
             detached: false,
+            partial: RefCell::default(),
         }
     }
 
@@ -148,7 +154,39 @@ impl Group {
         Rc::clone(others.get_or_insert_with(|| Scope::new(Arc::new(self.scope.ctx.part(None)))))
     }
 
+    /// `io.write`: whole lines go to the log.
+    pub(crate) fn write(&self, ctx: &Ctx, stream: Stream, text: &str) {
+        let mut partial = self.partial.borrow_mut();
+        let line = &mut partial[usize::from(stream == Stream::Stderr)];
+        line.push_str(text);
+        while let Some(end) = line.find('\n') {
+            let rest = line.split_off(end + 1);
+            line.pop();
+            ctx.say(level_of(stream), stream, std::mem::replace(line, rest));
+        }
+        if line.len() > LINE_MAX {
+            ctx.say(level_of(stream), stream, std::mem::take(line));
+        }
+    }
+
+    /// What has no end of line yet.
+    pub(crate) fn flush(&self) {
+        let partial = std::mem::take(&mut *self.partial.borrow_mut());
+        for (line, stream) in partial.into_iter().zip([Stream::Stdout, Stream::Stderr]) {
+            if !line.is_empty() {
+                self.scope.ctx.say(level_of(stream), stream, line);
+            }
+        }
+    }
+
     pub(crate) fn note_change(&self, changed: bool) {
         self.changed.set(Some(self.changed.get().unwrap_or(false) || changed));
     }
+}
+
+/// Longer lines are split.
+const LINE_MAX: usize = 64 << 10;
+
+fn level_of(stream: Stream) -> LogLevel {
+    if stream == Stream::Stderr { LogLevel::Warn } else { LogLevel::Info }
 }

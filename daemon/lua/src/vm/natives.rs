@@ -76,6 +76,16 @@ fn basic(inner: &Rc<Inner>, host: &Table) -> mlua::Result<()> {
     add(inner, host, "keep", |inner, function: Function| Ok(inner.keep(function).0))?;
     add(inner, host, "memory", |inner, ()| Ok(inner.lua.used_memory()))?;
     add(inner, host, "clock", |inner, ()| Ok(inner.born.elapsed().as_secs_f64() * 1000.0))?;
+    add(inner, host, "memory_max", |inner, ()| Ok(inner.settings.memory_max))?;
+    add(inner, host, "epoch", |_, ()| {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        Ok(since.unwrap_or_default().as_secs_f64())
+    })?;
+    // Milliseconds, or nil.
+    add(inner, host, "duration", |_, value: Value| Ok(super::args::duration_ms(&value)))?;
+    add(inner, host, "loaded", |inner, name: String| Ok(inner.registry.loaded(&name)))?;
+    add(inner, host, "functions", |inner, name: String| Ok(inner.registry.functions(&name)))?;
+    add(inner, host, "module_info", |inner, name: String| inner.module_info(&name))?;
     add(inner, host, "modules", |inner, ()| {
         Ok(inner.registry.visible().map(|module| module.name).collect::<Vec<_>>())
     })?;
@@ -98,15 +108,16 @@ fn index_of(value: &Value) -> Option<usize> {
 }
 
 fn coroutines(inner: &Rc<Inner>, host: &Table) -> mlua::Result<()> {
-    // (own scope, milliseconds or nil, function, arguments…) → number, or nil and a message.
-    type Spawn = (bool, Option<f64>, Function, MultiValue);
-    add(inner, host, "spawn", |inner, (own, ms, function, args): Spawn| {
+    // (mode, milliseconds or nil, function, arguments…) → number, or nil and a message. Mode 0: part of the call;
+    // 1: with an end of its own; 2: a helper that nobody waits for.
+    type Spawn = (u8, Option<f64>, Function, MultiValue);
+    add(inner, host, "spawn", |inner, (mode, ms, function, args): Spawn| {
         let limit = inner.settings.max_coroutines;
         if inner.goroutines.get() >= limit {
             let text = format!("too many goroutines (limit {limit}, lua.max_coroutines)");
             return (Value::Nil, text).into_lua_multi(&inner.lua);
         }
-        let fiber = inner.spawn(own, ms, function, args)?;
+        let fiber = inner.spawn(mode, ms, function, args)?;
         fiber.id.into_lua_multi(&inner.lua)
     })?;
     add(inner, host, "cancel", |inner, (fiber, why, timeout): (u64, String, bool)| {
@@ -125,13 +136,15 @@ fn coroutines(inner: &Rc<Inner>, host: &Table) -> mlua::Result<()> {
         let fiber = inner.fiber();
         Ok((fiber.as_ref().map(|fiber| fiber.id), fiber.map(|fiber| fiber.group.borrow().id)))
     })?;
+    add(inner, host, "group", |inner, ()| Ok(inner.fiber().map_or(0, |fiber| fiber.group.borrow().id)))?;
     add(inner, host, "count", |inner, ()| {
         Ok(inner.fiber().map_or(0, |fiber| fiber.group.borrow().fibers.borrow().len()))
     })
 }
 
 fn waiting(inner: &Rc<Inner>, host: &Table) -> mlua::Result<()> {
-    add(inner, host, "park", |inner, (label, own, ms): (String, bool, Option<f64>)| {
+    add(inner, host, "park", |inner, (label, home, ms): (String, u64, Option<f64>)| {
+        let own = inner.fiber().is_some_and(|fiber| fiber.group.borrow().id == home);
         let until = ms.map(|ms| Instant::now() + milliseconds(ms));
         #[allow(clippy::cast_precision_loss)] // far below 2^53
         Ok(inner.ops.borrow_mut().add(label, Work::Park { until, own }, Finish::Values) as f64)
@@ -145,6 +158,11 @@ fn waiting(inner: &Rc<Inner>, host: &Table) -> mlua::Result<()> {
         Ok(inner.suspend("sleep", work, Finish::Values, None))
     })?;
     add(inner, host, "turn", |inner, ()| Ok(inner.suspend("yield", Work::Turn, Finish::Values, None)))?;
+    // Ends the whole call; nothing catches it.
+    add(inner, host, "exit", |inner, code: f64| {
+        #[allow(clippy::cast_possible_truncation)] // saturates
+        Ok(inner.suspend("os.exit", Work::Exit(code as i32), Finish::Values, None))
+    })?;
     add(inner, host, "wait", |inner, op: f64| {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates, and is looked up
         inner.wait_here(op as OpId)
@@ -210,6 +228,17 @@ fn context(inner: &Rc<Inner>, host: &Table) -> mlua::Result<()> {
         let left = |at: Instant| at.saturating_duration_since(Instant::now()).as_secs_f64() * 1000.0;
         Ok(inner.ctx()?.deadline.map(left))
     })?;
+    add(inner, host, "is_over", |inner, ()| {
+        Ok(inner.fiber().is_some_and(|fiber| fiber.scope.borrow().verdict(Instant::now()).is_some()))
+    })?;
+    add(inner, host, "in_definition", |inner, ()| Ok(inner.journal.borrow().active))?;
+    add(inner, host, "write", |inner, (stream, text): (String, mlua::LuaString)| {
+        if let Some(fiber) = inner.fiber() {
+            let stream = if stream == "stderr" { Stream::Stderr } else { Stream::Stdout };
+            fiber.group.borrow().write(&fiber.ctx(), stream, &text.to_string_lossy());
+        }
+        Ok(())
+    })?;
     add(inner, host, "is_cancelled", |inner, ()| Ok(inner.ctx()?.cancel.kind().is_some()))?;
     add(inner, host, "output", |inner, (key, value): (String, Value)| {
         let data = super::to_data(&value, super::Alien::Refuse).map_err(mlua::Error::runtime)?;
@@ -241,18 +270,19 @@ fn milliseconds(ms: f64) -> Duration {
 const FAR: Duration = Duration::from_secs(3_155_760_000);
 
 impl Inner {
-    fn spawn(&self, own: bool, ms: Option<f64>, function: Function, args: MultiValue) -> mlua::Result<Rc<Fiber>> {
+    fn spawn(&self, mode: u8, ms: Option<f64>, function: Function, args: MultiValue) -> mlua::Result<Rc<Fiber>> {
         let current = self.fiber().ok_or_else(|| mlua::Error::runtime("nothing runs"))?;
         let group = current.group.borrow().clone();
         let scope = {
             let scope = current.scope.borrow();
             let base = if Rc::ptr_eq(&scope, &group.scope) { group.others() } else { Rc::clone(&scope) };
-            match own {
+            match mode == 1 {
                 true => Scope::new(Arc::new(base.ctx.part(ms.map(|ms| Instant::now() + milliseconds(ms))))),
                 false => base,
             }
         };
         let fiber = self.start(&group, &scope, false, function, args)?;
+        fiber.helper.set(mode == 2);
         self.goroutines.set(self.goroutines.get() + 1);
         Ok(fiber)
     }
@@ -313,7 +343,7 @@ impl Inner {
                 return self.sleep_here(&receiver, at);
             }
             Some(Work::Turn) => Ok(Vec::new()),
-            Some(Work::Local(_) | Work::Park { .. }) | None => {
+            Some(Work::Exit(_) | Work::Local(_) | Work::Park { .. }) | None => {
                 let text =
                     format!("{} cannot wait inside a metamethod, an iterator or a callback of a library", op.label);
                 return raised(&self.lua, None, Failure::new(text));

@@ -34,6 +34,8 @@ pub(crate) enum Work {
     Sleep(Instant),
     /// The others first.
     Turn,
+    /// The whole call ends with this code.
+    Exit(i32),
 }
 
 /// How the reply becomes values of the script.
@@ -106,7 +108,7 @@ impl Ops {
         self.next += 1;
         let waits = match &work {
             Work::Park { until: None, own } => Waits::Wake { own: *own },
-            Work::Park { .. } | Work::Sleep(_) | Work::Turn => Waits::Time,
+            Work::Park { .. } | Work::Sleep(_) | Work::Turn | Work::Exit(_) => Waits::Time,
             Work::Io(_) | Work::Blocking(_) | Work::Local(_) => Waits::Host,
         };
         let op = Op {

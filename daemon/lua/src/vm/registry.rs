@@ -8,7 +8,7 @@ use mlua::{Function as LuaFunction, Lua, Table, Value};
 
 use super::{Inner, Vm};
 use crate::module::{Body, Function, Module, Tier};
-use crate::std::STANDARD;
+use crate::std::{ABSENT, STANDARD};
 
 /// Where a function of a module is.
 #[derive(Clone, Copy)]
@@ -33,7 +33,7 @@ impl Registry {
         let mut names = HashMap::new();
         let mut order: Vec<&'static Module> = Vec::new();
         // Modules that are here come before those that are only known by name.
-        let all = STANDARD.iter().chain(modules).copied();
+        let all = STANDARD.iter().chain(modules).chain(ABSENT).copied();
         let (here, absent): (Vec<_>, Vec<_>) = all.partition(|module| module.tier == Tier::Here);
         for module in here.into_iter().chain(absent) {
             if names.contains_key(module.name) {
@@ -62,6 +62,17 @@ impl Registry {
         self.names.keys().copied().filter(|name| !name.starts_with('_')).collect()
     }
 
+    /// The table of a module that has been used.
+    pub(crate) fn loaded(&self, name: &str) -> Option<Table> {
+        self.find(name).and_then(|module| self.loaded.borrow().get(module.name).cloned())
+    }
+
+    /// Names of the functions of a module.
+    pub(crate) fn functions(&self, name: &str) -> Vec<&'static str> {
+        let all = self.find(name).map_or(&[][..], |module| module.functions);
+        all.iter().map(|function| function.name).filter(|name| !name.starts_with('_')).collect()
+    }
+
     pub(crate) fn native(&self, index: usize) -> Option<Native> {
         self.natives.borrow().get(index).copied()
     }
@@ -85,6 +96,20 @@ impl Inner {
             Tier::Absent => self.make_absent(module, &table)?,
         }
         Ok(Some(table))
+    }
+
+    /// `{name, version, functions, tier, description}`.
+    pub(crate) fn module_info(&self, name: &str) -> mlua::Result<Option<Table>> {
+        let Some(module) = self.registry.find(name).filter(|module| !module.name.starts_with('_')) else {
+            return Ok(None);
+        };
+        let info = self.lua.create_table()?;
+        info.raw_set("name", module.name)?;
+        info.raw_set("version", env!("CARGO_PKG_VERSION"))?;
+        info.raw_set("description", module.about)?;
+        info.raw_set("tier", if module.tier == Tier::Here { "core" } else { "absent" })?;
+        info.raw_set("functions", self.registry.functions(name))?;
+        Ok(Some(info))
     }
 
     fn fill(self: &Rc<Inner>, module: &'static Module, table: &Table) -> mlua::Result<()> {

@@ -64,8 +64,12 @@ pub(crate) fn build(inner: &Rc<Inner>) -> mlua::Result<()> {
     let chunk = lua.load(include_str!("kernel.luau")).set_name("=[sloth]").into_function()?;
     let sys: Table = chunk.call((host.clone(), host_tag.clone(), user_tag))?;
     sys.raw_set("host", host)?;
-    let base = lua.load(include_str!("../std/base.luau")).set_name("=[sloth]").into_function()?;
-    base.call::<()>((sys.clone(), globals.clone()))?;
+    for source in
+        [include_str!("../std/base.luau"), include_str!("../std/error.luau"), include_str!("../std/late.luau")]
+    {
+        let chunk = lua.load(source).set_name("=[sloth]").into_function()?;
+        chunk.call::<()>((sys.clone(), globals.clone()))?;
+    }
     lua.set_named_registry_value("sloth.error_object", sys.raw_get::<Function>("error_object")?)?;
     let kernel = Kernel {
         metas: Metas { list: sys.raw_get("List")?, info: sys.raw_get("Info")?, result: sys.raw_get("Result")? },

@@ -257,6 +257,7 @@ impl Inner {
                 self.watch_deadline(fiber);
             }
             Work::Turn => self.time_out(id),
+            Work::Exit(code) => self.exit(fiber, code),
             Work::Park { until, .. } => {
                 if let Some(at) = until {
                     self.timers.borrow_mut().add(at, Due::Op(id));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mlua::MultiValue;
 
@@ -15,6 +15,11 @@ use crate::host::*;
 use crate::module::*;
 
 mod basics;
+mod errors;
+mod goroutines;
+mod hostile;
+mod model;
+mod stdlib;
 
 /// Threads stand in for the I/O runtime.
 struct Threads;

@@ -111,9 +111,13 @@ const FUNCTIONS: &[Function] = &[
         },
     ),
     options(
-        pure("generate_keypair", &[], "{private: string, public: string}", "A new Ed25519 key pair, in base64.", |_| {
-            sign::generate()
-        }),
+        pure(
+            "generate_keypair",
+            &[],
+            "{private: string, public: string}",
+            "A new Ed25519 key pair, in base64.",
+            |_| sign::generate(),
+        ),
         &[],
     ),
     pure(
@@ -130,12 +134,20 @@ const FUNCTIONS: &[Function] = &[
         "Whether an Ed25519 signature is genuine.",
         |a| give(sign::verify(&a.bytes("text")?, &a.bytes("signature")?, &a.bytes("key")?)?),
     ),
-    pure("constant_time_equal", &[need("a", Type::Str), need("b", Type::Str)], "boolean", "Equality that tells nothing by its time.", |a| {
-        give(equal(&a.bytes("a")?, &a.bytes("b")?))
-    }),
-    value("random_int", &[need("min", Type::Int), need("max", Type::Int)], "number", "A random integer.", Body::Pure(|a| {
-        give(random::integer(integer(a, "min")?, integer(a, "max")?)?)
-    })),
+    pure(
+        "constant_time_equal",
+        &[need("a", Type::Str), need("b", Type::Str)],
+        "boolean",
+        "Equality that tells nothing by its time.",
+        |a| give(equal(&a.bytes("a")?, &a.bytes("b")?)),
+    ),
+    value(
+        "random_int",
+        &[need("min", Type::Int), need("max", Type::Int)],
+        "number",
+        "A random integer.",
+        Body::Pure(|a| give(random::integer(integer(a, "min")?, integer(a, "max")?)?)),
+    ),
 ];
 
 fn of(args: &Args, digest: Digest) -> Reply {
@@ -144,9 +156,8 @@ fn of(args: &Args, digest: Digest) -> Reply {
 
 fn algorithm(args: &Args) -> Result<Digest, Failure> {
     let name = args.opt_text("algorithm").unwrap_or_else(|| "sha256".into());
-    Digest::named(&name).ok_or_else(|| {
-        Failure::new(format!("unknown algorithm `{name}`: md5, sha1, sha224, sha256, sha384 or sha512"))
-    })
+    Digest::named(&name)
+        .ok_or_else(|| Failure::new(format!("unknown algorithm `{name}`: md5, sha1, sha224, sha256, sha384 or sha512")))
 }
 
 fn hash_file(call: Call) -> Reply {

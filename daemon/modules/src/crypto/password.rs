@@ -21,9 +21,10 @@ pub(super) fn argon2id() -> Argon2<'static> {
 const FOREIGN: (u32, u32) = (1 << 20, 64);
 
 pub(super) fn bcrypt_hash(password: &[u8], cost: i64) -> Result<String, Failure> {
-    let cost = u32::try_from(cost).ok().filter(|cost| COSTS.contains(cost)).ok_or_else(|| {
-        Failure::argument("cost", format_args!("{} to {} expected", COSTS.start(), COSTS.end()))
-    })?;
+    let cost = u32::try_from(cost)
+        .ok()
+        .filter(|cost| COSTS.contains(cost))
+        .ok_or_else(|| Failure::argument("cost", format_args!("{} to {} expected", COSTS.start(), COSTS.end())))?;
     if password.len() > BCRYPT_MAX || password.contains(&0) {
         return Err(Failure::new(format!(
             "bcrypt hashes at most {BCRYPT_MAX} bytes without zero bytes: use argon2_hash for this password"
@@ -51,7 +52,11 @@ pub(super) fn argon2_check(password: &[u8], hash: &str) -> Result<bool, Failure>
     let parsed = PasswordHash::new(hash).map_err(|error| Failure::new(format!("not an Argon2 hash: {error}")))?;
     let params = Params::try_from(&parsed).map_err(|error| Failure::new(format!("not an Argon2 hash: {error}")))?;
     if params.m_cost() > FOREIGN.0 || params.t_cost() > FOREIGN.1 {
-        return Err(Failure::new(format!("the hash asks for more than {} MiB or {} passes", FOREIGN.0 >> 10, FOREIGN.1)));
+        return Err(Failure::new(format!(
+            "the hash asks for more than {} MiB or {} passes",
+            FOREIGN.0 >> 10,
+            FOREIGN.1
+        )));
     }
     match Argon2::default().verify_password(password, &parsed) {
         Ok(()) => Ok(true),

@@ -185,8 +185,8 @@ mod tests {
 
     #[test]
     fn errors_name_the_place() {
-        let error = decode(b"{\n  \"a\": tru\n}", false).unwrap_err();
-        assert!(error.contains("line 2 column"), "{error}");
+        let error = decode(b"{\n  \"a\": x\n}", false).unwrap_err();
+        assert!(error.contains("at line 2 column"), "{error}");
         let nested = Data::map([("a", Data::List(vec![Data::Num(1.0), Data::map([("b", Data::Num(f64::NAN))])]))]);
         assert_eq!(encode(&nested, Style::default()).unwrap_err(), "a[2].b is not a number that JSON has");
         assert_eq!(encode(&Data::Str(vec![0xff]), Style::default()).unwrap_err(), "the value is not valid UTF-8");

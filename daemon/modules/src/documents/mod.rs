@@ -119,7 +119,9 @@ macro_rules! functions {
                 DECODE,
             ),
             options(
-                blocking("load", PATH, "any", "Reads a value from a file of at most 64 MiB.", |call| $format.load(&call)),
+                blocking("load", PATH, "any", "Reads a value from a file of at most 64 MiB.", |call| {
+                    $format.load(&call)
+                }),
                 DECODE,
             ),
             changing(options(

@@ -64,9 +64,9 @@ fn from_data(value: &Data, style: Style, name: &str, depth: usize) -> Result<Val
         Data::Nil | Data::Null => return Err(format!("`{name}` holds null, which TOML does not have")),
         Data::Bool(value) => Value::Boolean(*value),
         Data::Num(number) => integer_of(*number).map_or(Value::Float(*number), Value::Integer),
-        Data::Str(bytes) => Value::String(
-            std::str::from_utf8(bytes).map_err(|_| format!("`{name}` is not valid UTF-8"))?.to_owned(),
-        ),
+        Data::Str(bytes) => {
+            Value::String(std::str::from_utf8(bytes).map_err(|_| format!("`{name}` is not valid UTF-8"))?.to_owned())
+        }
         Data::List(items) => {
             Value::Array(items.iter().map(|item| from_data(item, style, name, depth + 1)).collect::<Result<_, _>>()?)
         }

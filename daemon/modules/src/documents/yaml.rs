@@ -69,9 +69,9 @@ fn from_data(value: &Data, style: Style, depth: usize) -> Result<Value, String> 
             if style.sort_keys {
                 order.sort_by(|a, b| a.0.cmp(&b.0));
             }
-            let members = order.into_iter().map(|(key, value)| {
-                Ok::<_, String>((Value::String(key.clone()), from_data(value, style, depth + 1)?))
-            });
+            let members = order
+                .into_iter()
+                .map(|(key, value)| Ok::<_, String>((Value::String(key.clone()), from_data(value, style, depth + 1)?)));
             Value::Mapping(members.collect::<Result<Mapping, _>>()?)
         }
     })

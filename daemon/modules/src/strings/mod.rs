@@ -3,17 +3,17 @@
 
 mod codes;
 mod layout;
+mod questions;
 mod regexes;
 mod table;
-mod questions;
 mod words;
 
 use sloth_lua::{Args, Data, Failure, Reply};
 
 pub(crate) use codes::{from_base64, from_hex, percent_decode, percent_encode, quote_shell, to_base64, to_hex};
+pub(crate) use questions::{is_email, is_url};
 pub(crate) use regexes::compile;
 pub use table::MODULE;
-pub(crate) use questions::{is_email, is_url};
 
 use crate::describe::{count, give, list};
 

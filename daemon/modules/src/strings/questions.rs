@@ -63,7 +63,9 @@ mod tests {
         for text in ["a@b.test", "first.last+tag@sub.example.org", "x@[192.0.2.1]", "ü@bücher.test"] {
             assert!(is_email(text), "{text}");
         }
-        for text in ["", "a", "a@b", "@b.test", "a@.test", ".a@b.test", "a..b@c.test", "a b@c.test", "a@b.test.", "a@-b.test"] {
+        for text in
+            ["", "a", "a@b", "@b.test", "a@.test", ".a@b.test", "a..b@c.test", "a b@c.test", "a@b.test.", "a@-b.test"]
+        {
             assert!(!is_email(text), "{text}");
         }
         assert!(is_url("https://a.test/x?y#z") && is_url("ftp://h") && is_url("http://[::1]:80"));

@@ -3,7 +3,7 @@
 use sloth_lua::{Args, Data, Function, Module, Param, Reply, Tier, Type};
 
 use super::codes::{from_base64, percent_decode, percent_encode, quote_shell, to_base64};
-use super::{index, join, layout, occurrences, pad, regexes, repeat, replace, split, questions, text, truncate, words};
+use super::{index, join, layout, occurrences, pad, questions, regexes, repeat, replace, split, text, truncate, words};
 use crate::crypto::{Digest, hex_digest};
 use crate::describe::{count, give, may, named, need, number, pure};
 

@@ -7,17 +7,12 @@ mod expected;
 mod store;
 mod world;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use sloth_api::{ImportRequest, ImportSource, Quantity, ScheduleSpec};
-use sloth_core::trigger::Trigger;
-use sloth_core::{
-    Action, CatchUp, Enabled, JitterMode, Keep, Limits, Moment, Origin, Overlap, Retries, Sandbox, Schedule,
-    ScheduleId, Uid, units,
-};
+use sloth_core::{Action, CatchUp, JitterMode, Moment, Overlap, Schedule, ScheduleId, units};
 use sloth_service::import::{FORMATS, ImportContext, import};
 use store::Tally;
 use world::World;
@@ -101,70 +96,36 @@ fn schedule(now: Moment, number: u128, name: String, spec: &ScheduleSpec) -> Sch
     let zone_name = spec.timezone.clone().unwrap_or_else(|| ZONE.to_owned());
     let zone = TimeZone::get(&zone_name).expect("a zone");
     let text = spec.trigger.clone().expect("an imported schedule has a trigger");
-    let trigger = match Trigger::parse(&text, &zone).expect("an imported trigger is valid") {
-        every @ Trigger::Every { .. } => every.with_anchor(now),
-        other => other,
-    };
+    let action = Action::Command(vec!["/bin/true".to_owned()]);
+    let plain = Schedule::new(ScheduleId::v7(now, number), name, &text, zone, action, now);
+    let plain = plain.expect("an imported trigger is valid");
     let duration = |quantity: &Option<Quantity>| match quantity {
         Some(Quantity::Text(text)) => Some(units::parse_duration(text).expect("a duration")),
         Some(Quantity::Whole(seconds)) => Some(Duration::from_secs(*seconds)),
         _ => None,
     };
     Schedule {
-        id: ScheduleId::v7(now, number),
-        revision: 1,
-        name,
-        owner: Uid(0),
-        owner_name: "root".to_owned(),
-        trigger_text: text,
-        trigger,
+        trigger: plain.trigger.clone().with_anchor(now),
         timezone: spec.timezone.clone(),
-        zone,
-        created_at: now,
-        trigger_since: now,
-        trigger_epoch: 0,
-        action: Action::Command(vec!["/bin/true".to_owned()]),
-        user: "root".to_owned(),
-        group: None,
-        cwd: None,
-        env: BTreeMap::new(),
-        umask: 0o022,
-        stdin: None,
-        enabled: Enabled::Yes,
         overlap: match spec.overlap.as_deref() {
             Some("allow") => Overlap::Allow,
             Some("queue") => Overlap::Queue,
             _ => Overlap::Skip,
         },
-        queue_limit: 100,
         catch_up: spec.catch_up.as_deref().map(|word| match word {
             "none" => CatchUp::None,
             "latest" => CatchUp::Latest,
             _ => CatchUp::All,
         }),
-        catch_up_max: 100,
-        catch_up_window: duration(&spec.catch_up_window).unwrap_or(Duration::from_secs(86_400)),
+        catch_up_window: duration(&spec.catch_up_window).unwrap_or(plain.catch_up_window),
         start_deadline: duration(&spec.start_deadline),
         jitter: duration(&spec.jitter).unwrap_or_default(),
         jitter_mode: match spec.jitter_mode.as_deref() {
             Some("host") => JitterMode::Host,
             _ => JitterMode::Instant,
         },
-        timeout: None,
-        kill_grace: Duration::from_secs(10),
-        retries: Retries::default(),
-        retry_lost: false,
-        limits: Limits::default(),
-        success_codes: vec![0],
-        pause_after_failures: None,
-        after: BTreeMap::new(),
-        keep: Keep::default(),
-        sandbox: Sandbox::None,
         output_limit: 4096,
-        journal: false,
-        tags: Vec::new(),
-        description: String::new(),
-        origin: Origin::Api,
+        ..plain
     }
 }
 

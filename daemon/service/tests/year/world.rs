@@ -97,7 +97,9 @@ impl World {
                         let (loaded, complete) = self.store.load_due(until, max);
                         self.waiting.push_back(Input::Refilled { loaded, until, complete });
                     }
+                    Late::Prepare(start) => self.obey(Order::Prepare(Box::new(start.launch()))),
                     Late::Reply(..) => panic!("nobody asked"),
+                    Late::Worker(..) => panic!("commands have no worker"),
                 }
             }
             self.waiting.push_front(Input::Committed(effects.arms));
@@ -132,6 +134,7 @@ impl World {
 fn config(now: Moment, boots: u64) -> Config {
     Config {
         max_running: 2000,
+        workers: Default::default(),
         // Looking far ahead is what makes a year short; beyond 90 s a mark counts as made by another clock.
         horizon: Duration::from_secs(80),
         catch_up_spread: Duration::from_secs(60),

@@ -4,6 +4,7 @@ mod feed;
 mod occurrence;
 mod run;
 mod schedule;
+mod workflow;
 
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, params};
@@ -44,6 +45,13 @@ impl Apply<'_> {
             Record::ScheduleStats { schedule, stats } => self.schedule_stats(*schedule, stats),
             Record::RunCreated(run) => self.run_created(run),
             Record::RunChanged(run) => self.run_changed(run),
+            Record::RunReopened(run) => self.run_reopened(run),
+            Record::Unlisted(definition) => self.unlisted(definition),
+            Record::BundleStored(bundle) => self.bundle_stored(bundle),
+            Record::Circuit(circuit) => self.circuit(circuit),
+            Record::WorkflowSaved(saved) => self.workflow_saved(saved),
+            Record::WorkflowRemoved { owner, name } => self.workflow_removed(*owner, name),
+            Record::Journal(journal) => self.journal(journal),
             Record::AttemptStarted(attempt) => self.attempt_started(attempt),
             Record::AttemptEnded(key, end) => self.attempt_ended(*key, end),
             Record::RunNoted(note) => self.event(&note.event()),

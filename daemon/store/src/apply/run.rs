@@ -17,7 +17,7 @@ impl Apply<'_> {
                asked_by, status, reason, message, queued_at, started_at, ended_at, attempts, retry_at, exit_code, signal, cpu_us,
                memory_peak_bytes, io_read_bytes, io_write_bytes, output_bytes, stderr_tail, host, pid, start_ticks, boot_id,
                ip_ingress_bytes, ip_egress_bytes)
-             VALUES (?1, ?2, ?3, ?4, 'command', ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
+             VALUES (?1, ?2, ?3, ?4, ?34, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
                ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33)",
             params![
                 key,
@@ -53,12 +53,16 @@ impl Apply<'_> {
                 process.map(|p| &p.boot_id),
                 r.usage.ip_ingress_bytes.map(count),
                 r.usage.ip_egress_bytes.map(count),
+                if r.workflow.is_some() { "workflow" } else { "command" },
             ],
         )
         .map_err(|e| match of_schedule(e, r.schedule) {
             StoreError::Conflict { .. } => StoreError::conflict(format!("run {} exists", r.id)),
             other => other,
         })?;
+        if let Some(workflow) = &r.workflow {
+            return self.workflow_created(r, workflow);
+        }
         self.execute(
             "INSERT INTO tasks (run_id, name, status, started_at, ended_at, attempts) VALUES (?1, 'command', ?2, ?3, ?4, ?5)",
             params![
@@ -74,6 +78,22 @@ impl Apply<'_> {
 
     /// Sets all that can change. What identifies the run (schedule, revision, owner, instant, trigger) never does.
     pub(super) fn run_changed(&self, r: &Run) -> Result<(), StoreError> {
+        self.run_set(r)
+    }
+
+    /// A run that had ended has not any more.
+    pub(super) fn run_reopened(&self, r: &Run) -> Result<(), StoreError> {
+        let n = self.execute(
+            "UPDATE runs SET status = 'queued' WHERE id = ?1 AND status IN ('completed', 'failed', 'cancelled')",
+            [Key::new(r.id.uuid())],
+        )?;
+        if n == 0 {
+            return Err(StoreError::conflict(format!("run {} has not ended, or is gone", r.id)));
+        }
+        self.run_set(r)
+    }
+
+    fn run_set(&self, r: &Run) -> Result<(), StoreError> {
         let key = Key::new(r.id.uuid());
         let process = r.process.as_ref();
         let n = self.execute(
@@ -81,7 +101,7 @@ impl Apply<'_> {
                exit_code = ?9, signal = ?10, cpu_us = ?11, memory_peak_bytes = ?12, io_read_bytes = ?13, io_write_bytes = ?14,
                output_bytes = ?15, stderr_tail = ?16, pid = ?17, start_ticks = ?18, boot_id = ?19, user = ?20, asked_by = ?21,
                ip_ingress_bytes = ?22, ip_egress_bytes = ?23
-             WHERE id = ?1 AND (status IN ('queued', 'starting', 'running') OR status = ?2)",
+             WHERE id = ?1 AND (status NOT IN ('completed', 'failed', 'cancelled') OR status = ?2)",
             params![
                 key,
                 words::status(r.status),
@@ -119,8 +139,11 @@ impl Apply<'_> {
                 None => StoreError::not_found(format!("run {}", r.id)),
             });
         }
+        if let Some(workflow) = &r.workflow {
+            return self.workflow_changed(r, workflow);
+        }
         self.execute(
-            "UPDATE tasks SET status = ?2, started_at = ?3, ended_at = ?4, attempts = ?5 WHERE run_id = ?1 AND name = 'command'",
+            "UPDATE tasks SET status = ?2, started_at = ?3, ended_at = ?4, attempts = ?5 WHERE run_id = ?1 AND workflow = '' AND name = 'command'",
             params![
                 key,
                 words::task_status(r),

@@ -6,6 +6,7 @@ mod overview;
 mod runs;
 mod schedules;
 mod status;
+mod workflows;
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, Value, ValueRef};
 use rusqlite::{Connection, Row};
@@ -15,10 +16,13 @@ use crate::StoreError;
 
 pub use feed::{AuditBroken, AuditFilter, AuditPage, EventFilter, EventPage, EventRow};
 pub use occurrences::{OccurrenceFilter, OccurrenceRow, PlannedKey, Summary};
-pub use runs::{RunFilter, RunPage, Task, Unfinished};
+pub use runs::{RunFilter, RunPage, Unfinished};
 pub(crate) use schedules::keep_of;
 pub use schedules::{Due, DueKey, ScheduleFilter, ScheduleList, TriggerSpan};
 pub use status::{DatabaseStatus, StoredAnswer};
+pub use workflows::{
+    Artifact, Checkpoint, CircuitRow, Detail, JournalPage, SavedWorkflow, StoredBundle, StoredRecord, Task,
+};
 
 /// Rows that one list call returns at most, whatever it asks for.
 pub const LIST_MAX: u32 = 10_000;
@@ -91,6 +95,15 @@ impl Conditions {
     fn add(&mut self, text: &str, value: impl Into<Value>) {
         self.values.push(value.into());
         self.texts.push(text.replace('?', &format!("?{}", self.values.len())));
+    }
+
+    /// Adds a value to the condition that was added last.
+    fn and_value(&mut self, value: impl Into<Value>) {
+        self.values.push(value.into());
+        let n = self.values.len();
+        if let Some(last) = self.texts.last_mut() {
+            last.push_str(&format!(" ?{n}"));
+        }
     }
 
     /// Adds `(columns) sign (value, value)`, the condition of a page by key.

@@ -17,7 +17,7 @@ impl Store {
     pub fn open_runs(&self, of: Option<ScheduleId>) -> Result<HashMap<ScheduleId, (u32, u32)>, StoreError> {
         let all =
             "SELECT schedule_id, count(*) FILTER (WHERE status <> 'queued'), count(*) FILTER (WHERE status = 'queued')
-                   FROM runs WHERE status IN ('queued', 'starting', 'running') AND (?1 IS NULL OR schedule_id = ?1)
+                   FROM runs WHERE status NOT IN ('completed', 'failed', 'cancelled') AND (?1 IS NULL OR schedule_id = ?1)
                    GROUP BY schedule_id";
         let of = of.map(|id| id.to_string());
         self.read(|conn| {
@@ -66,7 +66,7 @@ impl Store {
         self.inner.writer.inside(move |apply| {
             let n = apply
                 .conn
-                .prepare_cached("DELETE FROM runs WHERE id = ?1 AND status NOT IN ('queued', 'starting', 'running')")?
+                .prepare_cached("DELETE FROM runs WHERE id = ?1 AND status IN ('completed', 'failed', 'cancelled')")?
                 .execute([Key::new(run.uuid())])?;
             if n == 1 { Ok(()) } else { Err(StoreError::not_found(format!("run {run} that has ended"))) }
         })

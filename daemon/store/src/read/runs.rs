@@ -16,7 +16,10 @@ use crate::{Store, StoreError, words};
 
 const SELECT: &str = "SELECT id, schedule_id, revision, schedule, owner, user, trigger, catch_up, due_at, clock_epoch, asked_by, status,
   reason, message, queued_at, started_at, ended_at, attempts, retry_at, exit_code, signal, cpu_us, memory_peak_bytes, io_read_bytes,
-  io_write_bytes, output_bytes, stderr_tail, pid, start_ticks, boot_id, ip_ingress_bytes, ip_egress_bytes FROM runs";
+  io_write_bytes, output_bytes, stderr_tail, pid, start_ticks, boot_id, ip_ingress_bytes, ip_egress_bytes, workflow, stack,
+  chosen, bundle, main, saved, \"values\", params, options, mode, invocation_dir, priority, labels, paused, cancel_reason,
+  cancel_compensate, compensation, handled, workers_lost, end_status, end_reason, end_message, resume_from, compensate_only
+  FROM runs LEFT JOIN workflow_runs ON run_id = id";
 
 const ATTEMPTS: &str =
     "SELECT run_id, attempt, started_at, ended_at, outcome, exit_code, signal, failure, message, cpu_us,
@@ -24,7 +27,7 @@ const ATTEMPTS: &str =
   ip_ingress_bytes, ip_egress_bytes FROM attempts";
 
 /// The condition of the index `runs_unfinished`, word for word.
-const UNFINISHED: &str = "status IN ('queued', 'starting', 'running')";
+const UNFINISHED: &str = "status NOT IN ('completed', 'failed', 'cancelled')";
 
 /// Characters of an id from which on a part of it may stand for the whole.
 const SHORT_MIN: usize = 6;
@@ -46,6 +49,16 @@ pub struct RunFilter {
     pub until: Option<Moment>,
     /// Only made by this.
     pub trigger: Option<RunTrigger>,
+    /// Only of this stack.
+    pub stack: Option<String>,
+    /// Only of this workflow.
+    pub workflow: Option<String>,
+    /// Only as this user.
+    pub user: Option<String>,
+    /// Only of this owner's saved workflow.
+    pub saved: Option<(Uid, String)>,
+    /// Only with this label: name, and its value where one is meant.
+    pub label: Option<(String, Option<String>)>,
     /// From the oldest to the newest; otherwise the newest come first.
     pub oldest_first: bool,
     /// Only those after this one, in the order of the list.
@@ -68,21 +81,6 @@ pub struct Unfinished {
     pub items: Vec<OpenRun>,
     /// Runs whose schedule, or the revision that they execute, cannot be read.
     pub broken: Vec<(Run, StoreError)>,
-}
-
-/// The task of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Task {
-    /// Name, `command`.
-    pub name: String,
-    /// `pending`, `running`, `waiting`, `completed`, `failed`, `cancelled`.
-    pub status: String,
-    /// First start.
-    pub started_at: Option<Moment>,
-    /// End.
-    pub ended_at: Option<Moment>,
-    /// Attempts begun.
-    pub attempts: u32,
 }
 
 impl Store {
@@ -172,22 +170,6 @@ impl Store {
         self.read(|conn| rows(conn, &sql, [Key::new(run.uuid())], attempt))
     }
 
-    /// The tasks of a run.
-    pub fn tasks(&self, run: RunId) -> Result<Vec<Task>, StoreError> {
-        let sql = "SELECT name, status, started_at, ended_at, attempts FROM tasks WHERE run_id = ?1 ORDER BY name";
-        self.read(|conn| {
-            rows(conn, sql, [Key::new(run.uuid())], |row| {
-                Ok(Task {
-                    name: row.get(0)?,
-                    status: row.get(1)?,
-                    started_at: moment_opt(row, 2)?,
-                    ended_at: moment_opt(row, 3)?,
-                    attempts: row.get(4)?,
-                })
-            })
-        })
-    }
-
     fn today(&self, conn: &Connection, run: &Run) -> Result<Loaded, StoreError> {
         let sql = format!("{} WHERE id = ?1", schedules::SELECT);
         let found =
@@ -234,6 +216,29 @@ pub(super) fn list_sql(filter: &RunFilter, limit: u32) -> (String, Vec<Value>) {
     if let Some(trigger) = filter.trigger {
         conditions.fixed(format!("trigger = '{}'", words::run_trigger(trigger)));
         conditions.fixed(format!("catch_up = {}", i32::from(trigger == RunTrigger::CatchUp)));
+    }
+    if let Some(stack) = &filter.stack {
+        conditions.add("stack = ?", stack.clone());
+    }
+    if let Some(workflow) = &filter.workflow {
+        conditions.add("workflow = ?", workflow.clone());
+    }
+    if let Some((owner, name)) = &filter.saved {
+        conditions.add("owner = ?", i64::from(owner.0));
+        conditions.add("saved = ?", name.clone());
+    }
+    if let Some(user) = &filter.user {
+        conditions.add("user = ?", user.clone());
+    }
+    if let Some((name, value)) = &filter.label {
+        let path = format!("$.\"{}\"", name.replace('"', ""));
+        match value {
+            None => conditions.add("json_type(labels, ?) IS NOT NULL", path),
+            Some(value) => {
+                conditions.add("labels ->> ? =", path);
+                conditions.and_value(value.clone());
+            }
+        }
     }
     if let Some(id) = filter.after {
         conditions.add(if filter.oldest_first { "id > ?" } else { "id < ?" }, id.to_string());
@@ -293,6 +298,7 @@ fn run(row: &Row<'_>) -> Result<Run, StoreError> {
         output_bytes: bytes(row, 25)?.unwrap_or(0),
         stderr_tail: row.get(26)?,
         process: process(row, 27)?,
+        workflow: super::workflows::part(row, 32)?.map(Box::new),
     })
 }
 

@@ -125,30 +125,4 @@ impl Store {
         let mode = if shorten { "TRUNCATE" } else { "PASSIVE" };
         self.inner.writer.outside(move |conn| Ok(checkpoint::run(conn, mode)?))
     }
-
-    /// Gives up to this many free pages back to the file system.
-    pub fn shrink(&self, pages: u32) -> Result<(), StoreError> {
-        self.inner.writer.outside(move |conn| {
-            // The pragma is a query that works one page per row.
-            let mut statement = conn.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
-            let mut rows = statement.query([])?;
-            while rows.next()?.is_some() {}
-            Ok(())
-        })
-    }
-
-    /// Rewrites the whole file without gaps. Writes wait meanwhile, and as much free space as the file has is needed.
-    pub fn vacuum(&self) -> Result<(), StoreError> {
-        self.inner.writer.outside(|conn| {
-            // The log first: on a full disk it may be what can be given back.
-            let cut = checkpoint::run(conn, "TRUNCATE");
-            match conn.execute_batch("VACUUM").map_err(StoreError::from) {
-                // There is no room for a second copy; free pages can be given back where they are.
-                Err(StoreError::StorageFull(_)) => conn.execute_batch("PRAGMA incremental_vacuum")?,
-                other => other?,
-            }
-            cut.and_then(|_| checkpoint::run(conn, "TRUNCATE"))?;
-            Ok(())
-        })
-    }
 }

@@ -9,7 +9,7 @@ pub const APPLICATION_ID: i64 = 0x534c_5448;
 pub const VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// Step `n` makes version `n + 1`.
-const MIGRATIONS: &[&str] = &[include_str!("v1.sql"), include_str!("v2.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("v1.sql"), include_str!("v2.sql"), include_str!("v3.sql")];
 
 /// Number of steps that were taken on this database.
 pub(crate) fn version(conn: &Connection) -> rusqlite::Result<i64> {

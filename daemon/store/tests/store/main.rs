@@ -16,4 +16,5 @@ mod retention;
 mod roundtrip;
 mod runs;
 mod things;
+mod vacuum;
 mod writing;

@@ -152,7 +152,7 @@ fn clock_epochs_and_named_values() {
 fn an_event() {
     let (_dir, store) = store();
     let mut one = event(1, "run.completed");
-    (one.run, one.task, one.user) = (Some(run_id(1)), Some("command"), Some("ann".into()));
+    (one.run, one.task, one.user) = (Some(run_id(1)), Some("command".into()), Some("ann".into()));
     store.write(vec![Record::Event(Box::new(one.clone()))]).expect("written");
     let page = store.events(0, &Default::default(), 10).expect("read");
     let row = &page.items[0];

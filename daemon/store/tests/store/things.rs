@@ -1,16 +1,14 @@
 //! Things to store: a schedule, a run, an event, each with some value in every field; and dice to vary them.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sloth_core::record::{Audit, Event, Occurrence, Record, Severity, Value};
 use sloth_core::run::{Attempt, AttemptEnd, Outcome, ProcessId, Reason, Run, RunStatus, RunTrigger, Usage};
-use sloth_core::trigger::Trigger;
 use sloth_core::{
     Action, AfterCondition, AttemptKey, Backoff, CatchUp, Enabled, EventId, JitterMode, Keep, Limits, Moment, Origin,
-    Overlap, Retries, RunId, Sandbox, Schedule, ScheduleId, Uid,
+    Overlap, Retries, RunId, Schedule, ScheduleId, Uid,
 };
 use sloth_store::{OpenOptions, Opened, Store};
 
@@ -49,50 +47,15 @@ pub fn event_id(n: u64) -> EventId {
 
 pub fn schedule(n: u128, name: &str, trigger: &str) -> Schedule {
     let zone = jiff::tz::TimeZone::get("Europe/Lisbon").expect("zone data");
+    let action = Action::Command(vec!["/usr/bin/true".into(), "--all".into()]);
+    let plain = Schedule::new(schedule_id(n), name, trigger, zone, action, NOON).expect("a trigger");
     Schedule {
-        id: schedule_id(n),
-        revision: 1,
-        name: name.into(),
         owner: Uid(1000),
         owner_name: "ann".into(),
-        trigger_text: trigger.into(),
-        trigger: Trigger::parse(trigger, &zone).expect("a trigger").with_anchor(NOON),
-        timezone: Some("Europe/Lisbon".into()),
-        zone,
-        created_at: NOON,
-        trigger_since: NOON,
-        trigger_epoch: 0,
-        action: Action::Command(vec!["/usr/bin/true".into(), "--all".into()]),
         user: "ann".into(),
-        group: None,
-        cwd: None,
-        env: BTreeMap::new(),
-        umask: 0o022,
-        stdin: None,
-        enabled: Enabled::Yes,
-        overlap: Overlap::Skip,
-        queue_limit: 100,
-        catch_up: None,
-        catch_up_max: 100,
-        catch_up_window: Duration::from_secs(86_400),
-        start_deadline: None,
-        jitter: Duration::ZERO,
-        jitter_mode: JitterMode::Instant,
-        timeout: None,
-        kill_grace: Duration::from_secs(10),
-        retries: Retries::default(),
-        retry_lost: false,
-        limits: Limits::default(),
-        success_codes: vec![0],
-        pause_after_failures: None,
-        after: BTreeMap::new(),
-        keep: Keep::default(),
-        sandbox: Sandbox::None,
-        output_limit: 10 << 20,
-        journal: false,
-        tags: Vec::new(),
-        description: String::new(),
-        origin: Origin::Api,
+        timezone: Some("Europe/Lisbon".into()),
+        trigger: plain.trigger.clone().with_anchor(NOON),
+        ..plain
     }
 }
 
@@ -195,6 +158,7 @@ pub fn run(n: u32, of: &Schedule) -> Run {
         output_bytes: 0,
         stderr_tail: String::new(),
         process: None,
+        workflow: None,
     }
 }
 

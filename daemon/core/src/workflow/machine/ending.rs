@@ -3,9 +3,7 @@
 
 use super::super::graph::{HookWhen, StageId};
 use super::super::policy::{FailurePolicy, WorkflowFailure};
-use super::{
-    AfterSettling, CancelReason, Effect, Handled, Machine, Scope, StageStatus, Step, Undo, Undone, Verdict,
-};
+use super::{AfterSettling, CancelReason, Effect, Handled, Machine, Scope, StageStatus, Step, Undo, Undone, Verdict};
 
 impl Machine {
     /// Whether the end of the run has begun.
@@ -120,7 +118,9 @@ impl Machine {
     }
 
     fn has_failed(&self) -> bool {
-        self.timed_out || self.refused.is_some() || self.stages.iter().any(|stage| stage.status == Some(StageStatus::Failed))
+        self.timed_out
+            || self.refused.is_some()
+            || self.stages.iter().any(|stage| stage.status == Some(StageStatus::Failed))
     }
 
     fn finish_run(&mut self, effects: &mut Vec<Effect>) {

@@ -116,8 +116,7 @@ fn traits(condition: Option<&Condition>, scope: &Scope<'_>) -> Traits {
 
 /// Everything that waits for `start` directly or not, through edges and through the order of stages.
 pub fn downstream(workflow: &Workflow, start: TaskId) -> Vec<bool> {
-    let successors =
-        Rows::new(workflow.tasks.len(), workflow.edges.iter().map(|edge| (edge.from, edge.to, edge.kind)));
+    let successors = Rows::new(workflow.tasks.len(), workflow.edges.iter().map(|edge| (edge.from, edge.to, edge.kind)));
     let mut reached = vec![false; workflow.tasks.len()];
     let first: StageId = workflow.tasks[start.0 as usize].stage;
     for (at, task) in workflow.tasks.iter().enumerate() {

@@ -53,7 +53,8 @@ impl Machine {
             }
             Scope::Workflow => {
                 self.round = round;
-                let all: Vec<StageId> = (0..self.stages.len()).filter_map(|at| u32::try_from(at).ok().map(StageId)).collect();
+                let all: Vec<StageId> =
+                    (0..self.stages.len()).filter_map(|at| u32::try_from(at).ok().map(StageId)).collect();
                 all.iter().for_each(|stage| self.reset_stage(*stage, 0));
                 all
             }

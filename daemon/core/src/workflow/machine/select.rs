@@ -54,12 +54,8 @@ pub fn select(workflow: &Workflow, flags: &Selection) -> Result<Vec<bool>, Unsel
         keep(&downstream(workflow, find(workflow, "--from", from)?));
     }
     if let Some(name) = &flags.stage {
-        let missing = || Unselectable {
-            flag: "--stage",
-            what: "stage",
-            name: name.clone(),
-            workflow: workflow.name.clone(),
-        };
+        let missing =
+            || Unselectable { flag: "--stage", what: "stage", name: name.clone(), workflow: workflow.name.clone() };
         let stage = workflow.stages.iter().position(|stage| stage.name == *name).ok_or_else(missing)?;
         keep(&workflow_mask(workflow, |at| workflow.tasks[at].stage.0 as usize == stage));
     }
@@ -82,7 +78,6 @@ fn workflow_mask(workflow: &Workflow, keeps: impl Fn(usize) -> bool) -> Vec<bool
 fn find(workflow: &Workflow, flag: &'static str, name: &str) -> Result<TaskId, Unselectable> {
     let at = workflow.tasks.iter().position(|task| task.name == name);
     let at = at.or_else(|| workflow.tasks.iter().position(|task| task.declared == name));
-    let missing =
-        || Unselectable { flag, what: "task", name: name.to_owned(), workflow: workflow.name.clone() };
+    let missing = || Unselectable { flag, what: "task", name: name.to_owned(), workflow: workflow.name.clone() };
     at.map(super::task_id).ok_or_else(missing)
 }

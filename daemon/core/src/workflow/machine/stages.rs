@@ -21,8 +21,8 @@ impl Machine {
             return self.open_stage(stage, effects);
         }
         let traits = self.layout.stage_traits[at];
-        let has_begun =
-            self.workflow.stages[at].tasks.iter().any(|task| self.nodes[index(*task)].attempts > 0) || self.stages[at].round > 0;
+        let has_begun = self.workflow.stages[at].tasks.iter().any(|task| self.nodes[index(*task)].attempts > 0)
+            || self.stages[at].round > 0;
         let refusal = self.stage_refusal(at).filter(|_| !traits.survives_stop);
         let refusal = refusal.filter(|why| !traits.replaces_success || matches!(why, Why::FailFast(_)));
         if let Some(why) = refusal {
@@ -50,7 +50,8 @@ impl Machine {
 
     /// What earlier stages do to this one, under the implicit `success()`.
     fn stage_refusal(&self, at: usize) -> Option<Why> {
-        let earlier = (0..at).find(|before| self.stages[*before].status.is_some_and(|status| !self.satisfies(*before, status)))?;
+        let earlier = (0..at)
+            .find(|before| self.stages[*before].status.is_some_and(|status| !self.satisfies(*before, status)))?;
         if self.continues(earlier) {
             return Some(Why::DependencyFailed(self.workflow.stages[earlier].name.clone()));
         }
@@ -194,7 +195,8 @@ impl Machine {
             return;
         }
         state.timed_out = true;
-        let why = Why::Message(format!("the time of stage \"{}\" is over", self.workflow.stages[stage.0 as usize].name));
+        let why =
+            Why::Message(format!("the time of stage \"{}\" is over", self.workflow.stages[stage.0 as usize].name));
         self.halt(stage, KillReason::StageTimeout, &why, effects);
     }
 

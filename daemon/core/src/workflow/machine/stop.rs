@@ -15,7 +15,8 @@ impl Machine {
             for other in self.of_stage(stage) {
                 let phase = self.nodes[index(other)].phase;
                 let is_begun = self.nodes[index(other)].begun > 0;
-                let waits = matches!(phase, Phase::Keying | Phase::Ready | Phase::Announced | Phase::Cleared) && !is_begun;
+                let waits =
+                    matches!(phase, Phase::Keying | Phase::Ready | Phase::Announced | Phase::Cleared) && !is_begun;
                 if waits && !self.layout.task_traits[index(other)].survives_stop {
                     self.skip(other, why.clone(), effects);
                 }
@@ -56,7 +57,10 @@ impl Machine {
         for task in self.of_stage(stage) {
             self.break_off(task, reason, why, effects);
             let phase = self.nodes[index(task)].phase;
-            if matches!(phase, Phase::Pending | Phase::Judging | Phase::Keying | Phase::Ready | Phase::Announced | Phase::Cleared) {
+            if matches!(
+                phase,
+                Phase::Pending | Phase::Judging | Phase::Keying | Phase::Ready | Phase::Announced | Phase::Cleared
+            ) {
                 self.end_unbegun(task, why.clone(), effects);
             }
         }

@@ -99,7 +99,14 @@ impl Ledger {
     }
 
     /// The script registered something for `task`: in a saga of its own, or for a rollback.
-    pub fn register(&mut self, scope: Scope, task: Option<TaskId>, saga: Option<&str>, name: &str, run: FnRef) -> EntryId {
+    pub fn register(
+        &mut self,
+        scope: Scope,
+        task: Option<TaskId>,
+        saga: Option<&str>,
+        name: &str,
+        run: FnRef,
+    ) -> EntryId {
         self.clock += 1;
         self.add(Entry {
             saga: saga.unwrap_or(ROLLBACK).to_owned(),
@@ -201,7 +208,8 @@ impl Ledger {
 
     /// What an aborted saga of the script has to undo.
     pub fn plan_saga(&self, saga: &str) -> Vec<EntryId> {
-        let of_it = |(_, entry): &(EntryId, &Entry)| entry.in_saga && entry.saga == saga && !entry.done && !entry.committed;
+        let of_it =
+            |(_, entry): &(EntryId, &Entry)| entry.in_saga && entry.saga == saga && !entry.done && !entry.committed;
         let mut plan: Vec<EntryId> = self.entries().filter(of_it).map(|(id, _)| id).collect();
         plan.sort_by_key(|id| std::cmp::Reverse((self.entries[id.0].after, *id)));
         plan

@@ -146,7 +146,9 @@ pub(super) fn desc_method(define: &Define, name: &str, desc: &DescRef, raws: &[R
         "then" | "then_" | "then_do" => match when.branches.last_mut() {
             Some((_, then)) if then.is_none() => *then = added,
             _ => {
-                return Err(Fault::new("E112", "this condition has a then already").hint("use elseif_(condition, task)"));
+                return Err(
+                    Fault::new("E112", "this condition has a then already").hint("use elseif_(condition, task)")
+                );
             }
         },
         "elseif_" => {

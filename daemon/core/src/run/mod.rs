@@ -1,7 +1,11 @@
 //! What a run is: one execution, its states and how it can end. States and reasons are those of the run record.
 
+mod workflow;
+
 use std::borrow::Cow;
 use std::time::Duration;
+
+pub use workflow::{CancelWish, Compensation, WorkerNews, WorkerOrder, WorkflowAction, WorkflowEnd, WorkflowRun};
 
 use crate::{AttemptKey, Moment, RunId, ScheduleId, Uid};
 
@@ -14,7 +18,7 @@ pub struct Run {
     pub schedule: ScheduleId,
     /// Which version of the schedule it executes.
     pub revision: u32,
-    /// Name of the schedule when the run was made.
+    /// Name of the schedule when the run was made; empty: it was asked for without one.
     pub schedule_name: String,
     /// Who owns it.
     pub owner: Uid,
@@ -56,6 +60,23 @@ pub struct Run {
     pub stderr_tail: String,
     /// Process of the running attempt.
     pub process: Option<ProcessId>,
+    /// What only a workflow run has.
+    pub workflow: Option<Box<WorkflowRun>>,
+}
+
+impl Run {
+    /// Whether no schedule made it: its definition is listed nowhere.
+    pub fn is_unlisted(&self) -> bool {
+        self.schedule_name.is_empty()
+    }
+
+    /// What people call it: its schedule, or its workflow.
+    pub fn title(&self) -> &str {
+        match &self.workflow {
+            Some(workflow) if self.is_unlisted() => &workflow.action.name,
+            _ => &self.schedule_name,
+        }
+    }
 }
 
 /// What made a run (`trigger` of the ledger).
@@ -84,6 +105,12 @@ pub enum RunStatus {
     Starting,
     /// Its process runs, or it waits for the next attempt.
     Running,
+    /// Nothing new starts until somebody lets it go on.
+    Paused,
+    /// Compensation or failure handlers run.
+    Compensating,
+    /// Its worker was lost; it is resumed.
+    Interrupted,
     /// Succeeded.
     Completed,
     /// Failed, see the reason.
@@ -93,6 +120,39 @@ pub enum RunStatus {
 }
 
 impl RunStatus {
+    /// Every state, in the order of a run's life.
+    pub const ALL: [RunStatus; 9] = [
+        RunStatus::Queued,
+        RunStatus::Starting,
+        RunStatus::Running,
+        RunStatus::Paused,
+        RunStatus::Compensating,
+        RunStatus::Interrupted,
+        RunStatus::Completed,
+        RunStatus::Failed,
+        RunStatus::Cancelled,
+    ];
+
+    /// The word of the run record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RunStatus::Queued => "queued",
+            RunStatus::Starting => "starting",
+            RunStatus::Running => "running",
+            RunStatus::Paused => "paused",
+            RunStatus::Compensating => "compensating",
+            RunStatus::Interrupted => "interrupted",
+            RunStatus::Completed => "completed",
+            RunStatus::Failed => "failed",
+            RunStatus::Cancelled => "cancelled",
+        }
+    }
+
+    /// The meaning of a word.
+    pub fn parse(word: &str) -> Option<Self> {
+        RunStatus::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+
     /// Whether it cannot change any more.
     pub fn is_terminal(self) -> bool {
         matches!(self, RunStatus::Completed | RunStatus::Failed | RunStatus::Cancelled)
@@ -120,6 +180,85 @@ pub enum Reason {
     Shutdown,
     /// Could not start before its deadline.
     QueueTimeout,
+    /// The workflow file is wrong.
+    Definition,
+    /// A name, value or artifact could not be found.
+    Unresolved,
+    /// `validate_before` said no.
+    Validation,
+    /// Somebody else holds the lock of the stack.
+    LockHeld,
+    /// The lock of the stack was lost.
+    LockLost,
+    /// The handler `on_start` failed.
+    OnStart,
+    /// It needs, or used, more than there is.
+    ResourceLimit,
+    /// Its worker was lost too often.
+    WorkerLost,
+    /// A compensation failed.
+    CompensationFailed,
+    /// An agent could not be reached.
+    AgentUnreachable,
+    /// Another run of its concurrency group was in the way.
+    Conflict,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Reason; 20] = [
+        Reason::TaskFailed,
+        Reason::Timeout,
+        Reason::Oom,
+        Reason::Lost,
+        Reason::Denied,
+        Reason::User,
+        Reason::Superseded,
+        Reason::Shutdown,
+        Reason::QueueTimeout,
+        Reason::Definition,
+        Reason::Unresolved,
+        Reason::Validation,
+        Reason::LockHeld,
+        Reason::LockLost,
+        Reason::OnStart,
+        Reason::ResourceLimit,
+        Reason::WorkerLost,
+        Reason::CompensationFailed,
+        Reason::AgentUnreachable,
+        Reason::Conflict,
+    ];
+
+    /// The word of the run record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::TaskFailed => "task_failed",
+            Reason::Timeout => "timeout",
+            Reason::Oom => "oom",
+            Reason::Lost => "lost",
+            Reason::Denied => "denied",
+            Reason::User => "user",
+            Reason::Superseded => "superseded",
+            Reason::Shutdown => "shutdown",
+            Reason::QueueTimeout => "queue_timeout",
+            Reason::Definition => "definition",
+            Reason::Unresolved => "unresolved",
+            Reason::Validation => "validation",
+            Reason::LockHeld => "lock_held",
+            Reason::LockLost => "lock_lost",
+            Reason::OnStart => "on_start",
+            Reason::ResourceLimit => "resource_limit",
+            Reason::WorkerLost => "worker_lost",
+            Reason::CompensationFailed => "compensation_failed",
+            Reason::AgentUnreachable => "agent_unreachable",
+            Reason::Conflict => "conflict",
+        }
+    }
+
+    /// The meaning of a word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Reason::ALL.into_iter().find(|reason| reason.as_str() == word)
+    }
 }
 
 /// Resources used; `None` where the executor cannot tell.
