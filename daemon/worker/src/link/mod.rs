@@ -184,8 +184,13 @@ impl Daemon for Link {
 
     fn journal(&self, kind: &'static str, body: Value) -> BoxFuture<Result<(), Trouble>> {
         let record = match kind {
+            "definition_call" => Record::DefinitionCall {
+                function: text_of(&body, "function"),
+                arguments: text_of(&body, "arguments"),
+                results: body.get("results").cloned().unwrap_or(Value::Null),
+            },
             "event" => Record::Event {
-                name: body.get("name").and_then(Value::as_str).unwrap_or("event").to_owned(),
+                name: text_of(&body, "name"),
                 data: body.get("data").cloned().unwrap_or(Value::Null),
             },
             _ => Record::Note { what: kind.to_owned(), data: body },
@@ -194,6 +199,10 @@ impl Daemon for Link {
         let link = self.clone();
         Box::pin(async move { link.durable(seq).await })
     }
+}
+
+fn text_of(body: &Value, key: &str) -> String {
+    body.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 fn lost(why: &str) -> Trouble {

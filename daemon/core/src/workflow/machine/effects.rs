@@ -262,6 +262,17 @@ impl Why {
         }
     }
 
+    /// The task or stage because of which it did not run.
+    pub fn dependency(&self) -> Option<&str> {
+        match self {
+            Why::DependencyFailed(name)
+            | Why::DependencySkipped(name)
+            | Why::DependencyCancelled(name)
+            | Why::FailFast(name) => Some(name),
+            Why::Condition | Why::NotSelected | Why::OnResume | Why::Message(_) => None,
+        }
+    }
+
     /// For people. The text of a condition is the driver's to add.
     pub fn text(&self) -> String {
         match self {

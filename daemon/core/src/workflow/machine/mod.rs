@@ -48,7 +48,7 @@ pub use settings::{Overrides, Settings, TooLarge};
 pub use tasks::closing_hooks;
 pub use undo::{Entry, EntryId, Ledger, Source};
 
-use super::graph::{HookWhen, StageId, TaskId, Workflow};
+use super::graph::{EdgeKind, HookWhen, StageId, TaskId, Workflow};
 use crate::random::Random;
 use layout::{Layout, Rank};
 
@@ -308,6 +308,16 @@ impl Machine {
     /// Terminal state of a task.
     pub fn end_of(&self, task: TaskId) -> Option<&End> {
         self.nodes[index(task)].end.as_ref()
+    }
+
+    /// What a task waits for, and how.
+    pub fn before(&self, task: TaskId) -> &[(TaskId, EdgeKind)] {
+        self.layout.predecessors.of(task)
+    }
+
+    /// Whether somebody ended the run.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.is_some()
     }
 
     /// Whether handlers that may be left out must not run any more.
