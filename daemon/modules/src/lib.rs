@@ -6,9 +6,15 @@ use sloth_lua::Module;
 
 mod describe;
 pub mod exec;
+pub mod facts;
+pub mod file_ops;
+mod files;
+pub mod fs;
 mod modes;
+pub mod template;
 #[cfg(test)]
 mod testing;
 
 /// All of them, in the order of the documentation.
-pub static MODULES: &[&Module] = &[&exec::MODULE];
+pub static MODULES: &[&Module] =
+    &[&exec::MODULE, &fs::MODULE, &file_ops::MODULE, &file_ops::FILE, &facts::MODULE, &template::MODULE];
