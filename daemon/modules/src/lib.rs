@@ -4,6 +4,7 @@
 
 mod absent;
 mod crypto;
+mod data;
 mod describe;
 mod documents;
 mod ending;
@@ -11,11 +12,10 @@ pub mod exec;
 mod http;
 mod keep;
 mod math;
-mod reliability;
-mod net;
 mod metrics;
-mod data;
 mod modes;
+mod net;
+mod reliability;
 mod strings;
 #[cfg(test)]
 mod testing;
