@@ -67,8 +67,6 @@ pub(crate) static ABSENT: &[Module] = &[
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn names_are_given_once() {
         let mut names: Vec<&str> = crate::MODULES

@@ -4,6 +4,7 @@
 
 mod absent;
 mod crypto;
+mod data;
 mod describe;
 mod documents;
 mod ending;
@@ -15,11 +16,10 @@ pub mod fs;
 mod http;
 mod keep;
 mod math;
-mod reliability;
-mod net;
 mod metrics;
-mod data;
 mod modes;
+mod net;
+mod reliability;
 mod strings;
 pub mod template;
 #[cfg(test)]

@@ -116,8 +116,13 @@ fn lazy_modules(inner: &Rc<Inner>, globals: &Table) -> mlua::Result<()> {
     globals.set_metatable(Some(meta))?;
     // Modules of the name of a library of Luau (`math`) are loaded at the first use of a name that the library has not.
     for name in ["math", "string", "table"] {
-        if inner.registry.find(name).is_some() {
-            extend(inner, globals.raw_get(name)?, name)?;
+        if let Some(module) = inner.registry.find(name) {
+            let library: Table = globals.raw_get(name)?;
+            // What the module replaces must be missed, too.
+            for function in module.functions {
+                library.raw_set(function.name, Value::Nil)?;
+            }
+            extend(inner, library, name)?;
         }
     }
     Ok(())
@@ -146,7 +151,10 @@ impl Inner {
             .load(source)
             .set_name(name)
             .set_mode(ChunkMode::Text)
-            .set_compiler(Compiler::new().set_optimization_level(1).set_debug_level(1))
+            // The library's `math.round` has digits; the compiler's own would be called instead of it.
+            .set_compiler(
+                Compiler::new().set_optimization_level(1).set_debug_level(1).add_disabled_builtin("math.round"),
+            )
             .set_environment(env.clone())
             .into_function()
             .map_err(|error| match error {

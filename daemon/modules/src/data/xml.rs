@@ -2,9 +2,9 @@
 //! name repeats), its attributes as `@name` and its text as `#text`. Entities other than the predefined ones are errors,
 //! so that nothing is expanded or fetched.
 
-use quick_xml::Reader;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesStart, Event};
+use quick_xml::{Reader, XmlVersion};
 use sloth_lua::{Data, Failure};
 
 use crate::documents::toml::line_column;
@@ -80,7 +80,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Data, Failure> {
             Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
         }
     }
-    let document = open.pop().filter(|_| open.is_empty()).ok_or_else(|| Failure::new("xml: the end of an element is missing"))?;
+    let document =
+        open.pop().filter(|_| open.is_empty()).ok_or_else(|| Failure::new("xml: the end of an element is missing"))?;
     if document.members.len() != 1 || !document.text.trim().is_empty() {
         return Err(Failure::new("xml: one element expected"));
     }
@@ -91,7 +92,7 @@ fn begin(start: &BytesStart<'_>) -> Result<Element, String> {
     let mut element = Element { name: start.name().as_ref().to_owned(), ..Element::default() };
     for attribute in start.attributes() {
         let attribute = attribute.map_err(|error| error.to_string())?;
-        let value = attribute.unescape_value().map_err(|error| error.to_string())?;
+        let value = attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|error| error.to_string())?;
         element.members.push((format!("@{}", attribute.key.as_ref()), Data::text(value)));
     }
     Ok(element)
