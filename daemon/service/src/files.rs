@@ -106,7 +106,7 @@ impl Service {
         let schedule = build(&*self.host, whose, spec)?;
         match existing {
             None => {
-                self.create(caller, schedule).await?;
+                self.create(caller, schedule, None).await?;
                 report.created.push(name.to_owned());
             }
             Some(was) if was.schedule.origin == Origin::Api => {

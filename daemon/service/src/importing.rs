@@ -108,7 +108,7 @@ impl Service {
             return Ok("unchanged".to_owned());
         }
         if !replace {
-            return Err(crate::schedules::name_taken(&was.schedule.name));
+            return Err(crate::adding::name_taken(&was.schedule.name));
         }
         self.not_of_a_file(&was)?;
         self.may_run_as(caller, &was.schedule, "schedule:update").await?;

@@ -4,6 +4,7 @@
 //! takes the [`Caller`] first and checks him in one place (`access`); each change and each refusal leaves an audit entry.
 
 mod access;
+mod adding;
 mod audit;
 mod authority;
 mod conditions;
@@ -37,6 +38,7 @@ mod workflows;
 use std::sync::Arc;
 
 pub use access::Caller;
+pub use adding::Mode;
 pub use authority::{Authority, Decision, Permission, Question, SharedAuthority, Verdict};
 pub use error::ServiceError;
 pub use feed::{EventQuery, event_view};
@@ -46,7 +48,6 @@ pub use ledger::OccurrenceQuery;
 pub use listing::ListQuery;
 pub use objects::ScheduleBrief;
 pub use runs::RunQuery;
-pub use schedules::Mode;
 pub use sloth_core::Uid;
 pub use sloth_core::run::Run as RunRecord;
 pub use sloth_store::EventFilter;

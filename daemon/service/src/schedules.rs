@@ -1,4 +1,4 @@
-//! Schedules: add, replace, edit, delete, pause, run, list, show.
+//! Schedules: edit, delete, pause, run.
 
 use serde_json::{Map, Value as Json};
 use sloth_api::{DisableRequest, ErrorCode, ScheduleChange, ScheduleSpec, TriggerReply, TriggerRequest};
@@ -16,70 +16,7 @@ use crate::show::{full_spec, minimal_spec, next_instants, to_map};
 use crate::time_text::{Span, parse_time};
 use crate::{Caller, Service, ServiceError};
 
-/// What to do when the schedule exists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Refuse.
-    Create,
-    /// Make a new revision.
-    Replace,
-    /// Make a new revision when something differs.
-    IfChanged,
-}
-
 impl Service {
-    /// Adds a schedule, or replaces the one of this name.
-    pub async fn put(
-        &self,
-        caller: &Caller,
-        name: &str,
-        spec: &ScheduleSpec,
-        mode: Mode,
-    ) -> Result<ScheduleChange, ServiceError> {
-        let (owner, bare) = self.owner_of(caller, name, "schedule:create").await?;
-        let owner_name = self.host.user_name(owner).unwrap_or_else(|| caller.name.clone());
-        let spec = &*self.with_source(caller, spec).await?;
-        let existing = self.store.schedule_by_name(owner, &bare)?;
-        let whose = Whose {
-            id: existing.as_ref().map_or_else(|| self.new_id(), |loaded| loaded.schedule.id),
-            owner,
-            owner_name,
-            name: bare.clone(),
-            origin: Origin::Api,
-        };
-        let schedule = build(&*self.host, whose, spec)?;
-        match (existing, mode) {
-            (None, _) => self.create(caller, schedule).await,
-            (Some(_), Mode::Create) => Err(name_taken(&bare)),
-            (Some(was), mode) => {
-                self.not_of_a_file(&was)?;
-                let keep_state = spec.enabled.is_none();
-                self.change(caller, was, schedule, keep_state, mode == Mode::IfChanged).await
-            }
-        }
-    }
-
-    /// Adds a schedule. With a key, the same request gets the same answer again.
-    pub async fn add(
-        &self,
-        caller: &Caller,
-        name: &str,
-        spec: &ScheduleSpec,
-        key: Option<&str>,
-    ) -> Result<ScheduleChange, ServiceError> {
-        let body = format!("add {name} {}", Json::Object(to_map(spec)));
-        self.once(caller, key, &body, async |claim: Option<Claim>| {
-            let change = self.put(caller, name, spec, Mode::Create).await?;
-            if let Some(claim) = claim {
-                // After a crash in between the repetition is refused: there is such a schedule, and only one.
-                let text = serde_json::to_string(&change).unwrap_or_default();
-                self.engine.commit(vec![claim.answered(text)]).await?;
-            }
-            Ok(change)
-        })
-        .await
-    }
-
     /// Changes some fields: a JSON merge patch (RFC 7396) of [`ScheduleSpec`].
     pub async fn patch(
         &self,
@@ -130,21 +67,6 @@ impl Service {
             )
             .hint("edit that file, then reload slothd: slothctl daemon reload")),
         }
-    }
-
-    pub(crate) async fn create(&self, caller: &Caller, schedule: Schedule) -> Result<ScheduleChange, ServiceError> {
-        self.may_create(caller, &schedule).await?;
-        let name = schedule.name.clone();
-        let id = schedule.id;
-        let notes = self.notes(caller, &schedule, "schedule:create", "schedule.created", "created");
-        let request = EditRequest { kind: EditKind::Create(Box::new(schedule)), notes };
-        if let Err(error) = self.engine.edit(request).await {
-            return Err(match ServiceError::from(error) {
-                conflict if conflict.code == ErrorCode::Conflict => name_taken(&name),
-                other => other,
-            });
-        }
-        self.change_of(id, "created")
     }
 
     pub(crate) async fn change(
@@ -303,7 +225,7 @@ impl Service {
         .await
     }
 
-    fn notes(
+    pub(crate) fn notes(
         &self,
         caller: &Caller,
         schedule: &Schedule,
@@ -331,7 +253,7 @@ impl Service {
         ]
     }
 
-    fn change_of(&self, id: ScheduleId, change: &str) -> Result<ScheduleChange, ServiceError> {
+    pub(crate) fn change_of(&self, id: ScheduleId, change: &str) -> Result<ScheduleChange, ServiceError> {
         let loaded = self.store.schedule(id)?.ok_or_else(|| ServiceError::not_found(format_args!("schedule {id}")))?;
         let schedule = self.view(&loaded)?;
         let s = &loaded.schedule;
@@ -342,11 +264,6 @@ impl Service {
         };
         Ok(ScheduleChange { change: change.to_owned(), schedule, next })
     }
-}
-
-pub(crate) fn name_taken(name: &str) -> ServiceError {
-    ServiceError::new(ErrorCode::AlreadyExists, format!("there is a schedule {name:?} already"))
-        .hint("choose another name, use --replace, or change it with scheduler edit")
 }
 
 fn trigger_reply(run: RunId, queued: bool) -> TriggerReply {

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use sloth_tests::Instance;
 use sloth_tests::process::{is_alive, wait_for};
+use sloth_tests::random::{self, Random};
+use sloth_tests::{Instance, Request};
 
 #[test]
 fn a_run_that_ended_while_slothd_was_dead_keeps_its_exit_code_and_output() {
@@ -55,4 +56,46 @@ fn an_orderly_stop_leaves_runs_going_and_takes_them_up_again() {
     instance.up();
     assert_eq!(instance.finished(&run)["exit_code"], 9);
     wait_for("the job is gone", || !is_alive(pid));
+}
+
+#[test]
+fn a_schedule_that_was_added_with_a_key_is_added_once_however_often_slothd_dies() {
+    let mut instance = Instance::start();
+    let mut random = Random::new(random::seed("adding with a key"));
+    let mut early = 0;
+    for n in 0..25 {
+        let key = format!("key-{n}");
+        let body = json!({ "name": format!("s{n}"), "trigger": "@every 1h", "shell": "true" });
+        let request = Request::new("POST", "/schedules").json(&body).header("idempotency-key", &key);
+        let (socket, first) = (instance.socket().to_owned(), request.clone());
+        let asking = std::thread::spawn(move || first.send(&socket).ok().map(|reply| reply.status));
+        std::thread::sleep(Duration::from_micros(random.between(0, 25_000)));
+        instance.kill9();
+        early += u32::from(asking.join().expect("no panic").is_none());
+        instance.up();
+        for _ in 0..2 {
+            let reply = instance.send(&request);
+            assert_eq!(reply.status, 201, "s{n}: {}", reply.text());
+            let change = reply.json();
+            assert_eq!(
+                (&change["change"], &change["schedule"]["name"]),
+                (&json!("created"), &body["name"]),
+                "{change}"
+            );
+            assert_eq!(change["next"].as_array().map(Vec::len), Some(3), "{change}");
+        }
+        // It is still a key of that request and no other.
+        let other =
+            Request::new("POST", "/schedules").json(&json!({ "name": "other", "trigger": "manual", "shell": "x" }));
+        assert_eq!(instance.send(&other.header("idempotency-key", &key)).status, 409);
+    }
+    println!("{early} of 25 requests got no answer the first time");
+    let names = instance.ok("GET", "/schedules?limit=1000", Value::Null);
+    assert_eq!(names["items"].as_array().map(Vec::len), Some(25));
+    instance.ok("DELETE", "/schedules/s3", Value::Null);
+    let body = json!({ "name": "s3", "trigger": "@every 1h", "shell": "true" });
+    let reply = instance.send(&Request::new("POST", "/schedules").json(&body).header("idempotency-key", "key-3"));
+    // The answer is that of the first time; nothing is made again.
+    assert_eq!(reply.status, 201, "{}", reply.text());
+    assert_eq!(instance.http("GET", "/schedules/s3", Value::Null).0, 404);
 }
