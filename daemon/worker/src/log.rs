@@ -52,6 +52,13 @@ impl Log {
         Ok(Log { shared, with_debug, limit: if limit == 0 { 256 << 20 } else { limit } })
     }
 
+    /// A log that nobody reads.
+    pub fn quiet() -> Log {
+        let shared = Arc::new(Shared::default());
+        shared.state.lock().unwrap_or_else(PoisonError::into_inner).broken = true;
+        Log { shared, with_debug: false, limit: 0 }
+    }
+
     /// Waits until everything is written, or nobody reads.
     pub fn flush(&self) {
         let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);

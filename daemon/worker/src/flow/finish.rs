@@ -116,6 +116,7 @@ impl Flow {
             slot.job = None;
             record
         };
+        self.run.release_task(&record.name);
         self.log_end(task, &record);
         self.ledger.borrow_mut().task_ended(&self.workflow, task, end.status);
         self.record_participant(task, &record);

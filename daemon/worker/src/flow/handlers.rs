@@ -104,6 +104,10 @@ impl Flow {
         hook: &HookEntry,
         shape: Shape,
     ) -> Option<CallEnd> {
+        // "handlers and hooks do not run" in a plan.
+        if self.run.info.mode == sloth_lua::Mode::Plan {
+            return None;
+        }
         if let Some(condition) = &hook.condition {
             match Box::pin(self.judge_hook(task, condition, ctx)).await {
                 Judgement::Holds => {}

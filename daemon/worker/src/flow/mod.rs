@@ -186,6 +186,32 @@ impl Flow {
             .collect()
     }
 
+    /// Attempts that run now.
+    pub fn running(&self) -> usize {
+        self.slots.borrow().iter().filter(|slot| slot.job.as_ref().is_some_and(|job| !job.is_finished())).count()
+    }
+
+    /// "`clean_workdir_after_run`: delete it at the end; function gets `{success, error, output}`"
+    pub async fn clean_up(&self, success: bool) {
+        let config = &self.workflow.config;
+        let mut wanted = config.clean_workdir;
+        if let Some(function) = self.workflow.clean_workdir {
+            let error = self.first_failure().map_or(Value::Null, |failure| failure["message"].clone());
+            let result = serde_json::json!({ "success": success, "error": error, "output": self.run.vm().outputs() });
+            let ctx = self.own_context();
+            let end = self.run.vm().call(function, sloth_lua::Shape::Plain(vec![result]), ctx).await;
+            wanted = matches!(end.result.as_deref(), Ok([sloth_lua::Data::Bool(true), ..]));
+        }
+        // Only what was made for this run is deleted, or was declared for it.
+        let is_own = config.create_workdir || self.workflow.workdir.is_some();
+        if wanted && is_own && self.workdir != self.run.workdir()
+            && let Err(error) = std::fs::remove_dir_all(&self.workdir)
+        {
+            let text = format!("work directory {}: {error}", self.workdir.display());
+            self.say(None, 0, sloth_lua::LogLevel::Warn, text);
+        }
+    }
+
     fn spawn(self: &Rc<Self>, work: impl Future<Output = ()> + 'static) -> tokio::task::AbortHandle {
         // Its parent is this flow: the local set ends with the run.
         tokio::task::spawn_local(work).abort_handle()

@@ -121,7 +121,7 @@ impl Run {
         });
         let run = Rc::new(Run {
             journal: Journal::new(link.clone()),
-            desk: Desk::new(restored(&history)),
+            desk: Desk::new(restored(&history), history.artifacts.clone()),
             link,
             io,
             log,

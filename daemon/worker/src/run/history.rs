@@ -25,13 +25,11 @@ pub struct History {
     pub undone: BTreeSet<(String, String)>,
     pub marked: Vec<String>,
     pub artifacts: Vec<Record>,
-    /// There are earlier workers.
-    pub resumed: bool,
 }
 
 impl History {
     pub fn of(journal: Vec<Numbered>) -> History {
-        let mut history = History { resumed: !journal.is_empty(), ..History::default() };
+        let mut history = History::default();
         for numbered in journal {
             history.take(numbered.at, numbered.record);
         }

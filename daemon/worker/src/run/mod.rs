@@ -18,10 +18,10 @@ use sloth_core::workflow::Defined;
 use sloth_lua::{Cancel, Ctx, RunInfo, Sink, Vm};
 use tokio::task::JoinSet;
 
-pub use begin::{program_of, settings_of};
 pub use end::execute;
 pub use history::{History, object, scope_name, when_name};
 pub use journal::Journal;
+pub use sequence::choose;
 
 use crate::flow::Flow;
 use crate::io::Io;

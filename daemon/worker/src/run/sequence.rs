@@ -124,7 +124,8 @@ impl Run {
         Ok(end)
     }
 
-    fn prepare(self: &Rc<Self>, chosen: &[Chosen], started: std::time::Instant) -> Result<Vec<Rc<Flow>>, Diagnostic> {
+    /// A flow for each.
+    pub fn prepare(self: &Rc<Self>, chosen: &[Chosen], started: std::time::Instant) -> Result<Vec<Rc<Flow>>, Diagnostic> {
         let flags = self.selection();
         let bad = |message: String| Diagnostic {
             code: "E201",

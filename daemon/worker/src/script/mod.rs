@@ -37,6 +37,8 @@ pub struct Desk {
     subscribers: RefCell<Vec<(String, FnRef)>>,
     /// Sagas that the script has begun: name → committed or given up.
     sagas: RefCell<BTreeMap<String, bool>>,
+    artifacts: RefCell<Vec<Record>>,
+    artifact_bytes: Cell<u64>,
     /// Compensations of steps that are being done.
     steps: RefCell<BTreeMap<(String, String), FnRef>>,
     /// How often a child of this name was executed, so that each has a name of its own in records.
@@ -44,7 +46,7 @@ pub struct Desk {
 }
 
 impl Desk {
-    pub fn new(checkpoints: Vec<Checkpoint>) -> Desk {
+    pub fn new(checkpoints: Vec<Checkpoint>, artifacts: Vec<Record>) -> Desk {
         Desk {
             numbers: Cell::new(checkpoints.len() as u64),
             checkpoints: RefCell::new(checkpoints),
@@ -53,6 +55,8 @@ impl Desk {
             allocations: RefCell::default(),
             subscribers: RefCell::default(),
             sagas: RefCell::default(),
+            artifacts: RefCell::new(artifacts),
+            artifact_bytes: Cell::new(0),
             steps: RefCell::default(),
             children: RefCell::default(),
         }
@@ -65,6 +69,23 @@ impl Desk {
             Some(function) => steps.insert(key.clone(), function),
             None => steps.remove(key),
         }
+    }
+
+    pub fn artifact_bytes(&self) -> u64 {
+        self.artifact_bytes.get()
+    }
+
+    pub fn add_artifact_bytes(&self, bytes: u64) {
+        self.artifact_bytes.set(self.artifact_bytes.get() + bytes);
+    }
+
+    pub fn add_artifact(&self, artifact: Record) {
+        self.artifacts.borrow_mut().push(artifact);
+    }
+
+    /// Those for which something holds.
+    pub fn artifacts(&self, is: impl Fn(&Record) -> bool) -> Vec<Record> {
+        self.artifacts.borrow().iter().filter(|record| is(record)).cloned().collect()
     }
 
     /// Functions of `workflow.on`.

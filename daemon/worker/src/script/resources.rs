@@ -117,10 +117,7 @@ fn wanted(body: &Data) -> Result<Vec<(String, u64)>, Failure> {
 fn quantity(name: &str, text: &str) -> Result<f64, Failure> {
     let bad = || Failure::argument(name, format!("a quantity expected, got \"{text}\""));
     if name == "cpu" {
-        return match text.strip_suffix('m') {
-            Some(thousandths) => thousandths.trim().parse().map_err(|_| bad()),
-            None => text.trim().parse::<f64>().map(|cpus| cpus * 1000.0).map_err(|_| bad()),
-        };
+        return sloth_core::units::parse_cpu(text).map(f64::from).map_err(|_| bad());
     }
-    sloth_core::units::parse_bytes(text).map(|bytes| bytes as f64).map_err(|_| bad())
+    sloth_core::units::parse_size(text).map(|bytes| bytes as f64).map_err(|_| bad())
 }
