@@ -78,6 +78,8 @@ pub(crate) struct Inner {
     pub(crate) journal: RefCell<call::DefinitionJournal>,
     goroutines: Cell<usize>,
     ids: Cell<u64>,
+    /// Bytes after the last full collection.
+    collected: Cell<usize>,
     /// Goroutines that outlive their tasks, by workflow.
     detached: RefCell<HashMap<String, Rc<Group>>>,
     born: Instant,
@@ -150,6 +152,7 @@ impl Vm {
             journal: RefCell::default(),
             goroutines: Cell::default(),
             ids: Cell::default(),
+            collected: Cell::default(),
             detached: RefCell::default(),
             born: Instant::now(),
             warnings: RefCell::default(),

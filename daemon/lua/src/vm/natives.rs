@@ -343,10 +343,16 @@ impl Inner {
                 return self.sleep_here(&receiver, at);
             }
             Some(Work::Turn) => Ok(Vec::new()),
-            Some(Work::Exit(_) | Work::Local(_) | Work::Park { .. }) | None => {
-                let text =
-                    format!("{} cannot wait inside a metamethod, an iterator or a callback of a library", op.label);
-                return raised(&self.lua, None, Failure::new(text));
+            Some(Work::Local(mut future)) => {
+                // What the engine knows at once it may say here; what it has to do first, it cannot.
+                let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+                match future.as_mut().poll(&mut context) {
+                    std::task::Poll::Ready(reply) => reply,
+                    std::task::Poll::Pending => return raised(&self.lua, None, cannot_wait(&op.label)),
+                }
+            }
+            Some(Work::Exit(_) | Work::Park { .. }) | None => {
+                return raised(&self.lua, None, cannot_wait(&op.label));
             }
         };
         answer(&self.lua, &self.kernel().metas, op.finish, reply)
@@ -399,4 +405,8 @@ impl Inner {
         let why = interrupted(kind);
         raised(&self.lua, None, Failure { kind: Some(why.kind), ..Failure::new(why.message) })
     }
+}
+
+fn cannot_wait(label: &str) -> Failure {
+    Failure::new(format!("{label} cannot wait inside a metamethod, an iterator or a callback of a library"))
 }

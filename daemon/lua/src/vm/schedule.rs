@@ -156,6 +156,7 @@ impl Inner {
         self.watch.begin();
         let outcome = thread.resume::<MultiValue>(input);
         *self.current.borrow_mut() = None;
+        self.mind_memory();
         if fiber.is_over() {
             return;
         }
@@ -163,6 +164,18 @@ impl Inner {
             Ok(values) if thread.is_resumable() => self.paused(fiber, values),
             Ok(values) => self.returned(fiber, values),
             Err(error) => self.broke(fiber, &error),
+        }
+    }
+
+    /// Luau does not collect when an allocation fails: garbage near the limit would make others fail.
+    fn mind_memory(&self) {
+        let (used, limit) = (self.lua.used_memory(), self.settings.memory_max);
+        if used > limit / 2 && used > self.collected.get() + limit / 16 {
+            // An error is one of a finalizer, and there are none of the script's.
+            let _ = self.lua.gc_collect();
+            self.collected.set(self.lua.used_memory());
+        } else if used < self.collected.get() {
+            self.collected.set(used);
         }
     }
 
