@@ -73,7 +73,8 @@ impl Vm {
         });
         lua.set_app_data(Rc::clone(&define));
         install::install(lua, &define)?;
-        for (key, value) in &define.given.values {
+        // `values.get` is the function; a value of that name is read with it.
+        for (key, value) in define.given.values.iter().filter(|(key, _)| *key != "get") {
             define.values.raw_set(key.as_str(), define.to_lua(lua, value)?)?;
         }
         self.makers(&define);
