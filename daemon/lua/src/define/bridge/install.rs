@@ -13,6 +13,9 @@ use crate::define::raw::Raw;
 /// What is in Luau.
 const SOURCE: &str = include_str!("define.luau");
 
+/// Libraries over the engine, in Luau.
+const ENGINE: &str = include_str!("engine.luau");
+
 /// What `this` and its like are, in Luau.
 const OBJECTS: &str = include_str!("this.luau");
 
@@ -35,8 +38,10 @@ pub(super) fn install(lua: &Lua, define: &Define) -> mlua::Result<()> {
     let sys = &inner.kernel().sys;
     let globals = lua.globals();
     static DEFINE: OnceLock<Vec<u8>> = OnceLock::new();
+    static LIBRARIES: OnceLock<Vec<u8>> = OnceLock::new();
     static THIS: OnceLock<Vec<u8>> = OnceLock::new();
     compiled(lua, &DEFINE, SOURCE, "=[sloth define]")?.call::<()>((sys, &globals, &host))?;
+    compiled(lua, &LIBRARIES, ENGINE, "=[sloth engine]")?.call::<()>((sys, &globals, &host))?;
     let makers: Table = compiled(lua, &THIS, OBJECTS, "=[sloth this]")?.call((sys, &globals, &host))?;
     *define.makers.borrow_mut() = Some(makers);
     for (kind, owner) in [(Kind::Task, "task"), (Kind::Workflow, "workflow"), (Kind::Desc, "descriptor")] {

@@ -41,6 +41,18 @@ workflow.define("w", { stages = {
 }
 
 #[test]
+fn async_parallel_called_at_definition_is_a_descriptor_whose_keys_are_task_names() {
+    let flow = workflow(
+        r#"
+workflow.define("w", { tasks = async.parallel({ left = function() end, right = "make right" }, 2) })
+"#,
+    );
+    assert_eq!(names(&flow), ["left", "right"]);
+    assert_eq!(flow.tasks[1].command, Some(Command::Shell("make right".into())));
+    assert_eq!(flow.stages[0].max_workers, Some(2));
+}
+
+#[test]
 fn when_decides_when_the_step_is_reached_and_only_one_branch_runs() {
     let flow = workflow(
         r#"
@@ -215,7 +227,7 @@ fn a_composition_made_inside_a_task_has_run() {
 task("t"):command(function()
   local seen = {}
   local ok = chain({ function() seen[1] = 1 return true end, function() seen[2] = 2 return true end }):run()
-  local bad, why = chain({ function() return false, "no" end, function() seen[3] = 3 end }):run()
+  local bad, why = parallel({ function() return true end, function() return false, "no" end }):run()
   return { ok2 = ok, seen = seen, bad = bad, why = why }
 end)
 "#,

@@ -45,6 +45,13 @@ fn e106_import_outside_the_allowed_directories() {
 }
 
 #[test]
+fn e107_os_exit_at_file_level_is_an_error_except_with_code_0_which_stops_the_evaluation() {
+    says("task('a'):shell('x')\nos.exit(3)", "E107 2: os.exit(3) at file level");
+    let flow = workflow("task('a'):shell('x')\nos.exit(0)\ntask('b'):shell('x')");
+    assert_eq!(names(&flow), ["a"]);
+}
+
+#[test]
 fn e110_bad_name() {
     says("task('')", "E110 1: the name is empty");
     says("task(5)", "E110 1: a task is made from a name or a table, not from a number");
@@ -132,7 +139,7 @@ fn e115_wrong_type() {
 #[test]
 fn e121_unsupported_state_store() {
     let source = "task('a'):shell('x')\nrunner_config = { state_store = 'redis' }";
-    assert!(finding(source).starts_with("E121 0: unsupported state store \"redis\""));
+    says(source, "E121 2: runner_config.state_store: unsupported state store \"redis\" [sqlite or memory]");
 }
 
 #[test]
@@ -238,7 +245,7 @@ fn w112_unknown_key_is_kept_in_the_metadata() {
 fn w120_unknown_runner_config_key() {
     says(
         "task('a'):shell('x')\nrunner_config = { max_concurency = 3 }",
-        "W120 0: unknown key runner_config.max_concurency [did you mean \"max_concurrency\"?]",
+        "W120 2: unknown key runner_config.max_concurency [did you mean \"max_concurrency\"?]",
     );
 }
 
