@@ -94,6 +94,9 @@ impl Define {
     pub(super) fn finished(&self, mut findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
         let program = self.program.borrow();
         for finding in &mut findings {
+            if finding.place.line == 0 && finding.message.contains("runner_config") {
+                finding.place.line = program.setting(&finding.place.file, &finding.message);
+            }
             if finding.excerpt.is_empty()
                 && let Some(line) = program.line(&finding.place.file, finding.place.line)
             {

@@ -1,5 +1,8 @@
 //! The globals of the definition side.
 
+use std::sync::OnceLock;
+
+use mlua::chunk::{ChunkMode, Compiler};
 use mlua::{Lua, MultiValue, Table, Value};
 
 use super::objects::{Kind, Object};
@@ -9,6 +12,9 @@ use crate::define::raw::Raw;
 
 /// What is in Luau.
 const SOURCE: &str = include_str!("define.luau");
+
+/// Libraries over the engine, in Luau.
+const ENGINE: &str = include_str!("engine.luau");
 
 /// What `this` and its like are, in Luau.
 const OBJECTS: &str = include_str!("this.luau");
@@ -30,15 +36,30 @@ pub(super) fn install(lua: &Lua, define: &Define) -> mlua::Result<()> {
     host.raw_set("version", env!("CARGO_PKG_VERSION"))?;
     let inner = define.inner()?;
     let sys = &inner.kernel().sys;
-    let load = |source: &str, name: &str| lua.load(source).set_name(name).into_function();
     let globals = lua.globals();
-    load(SOURCE, "=[sloth define]")?.call::<()>((sys, &globals, &host))?;
-    let makers: Table = load(OBJECTS, "=[sloth this]")?.call((sys, &globals, &host))?;
+    static DEFINE: OnceLock<Vec<u8>> = OnceLock::new();
+    static LIBRARIES: OnceLock<Vec<u8>> = OnceLock::new();
+    static THIS: OnceLock<Vec<u8>> = OnceLock::new();
+    compiled(lua, &DEFINE, SOURCE, "=[sloth define]")?.call::<()>((sys, &globals, &host))?;
+    compiled(lua, &LIBRARIES, ENGINE, "=[sloth engine]")?.call::<()>((sys, &globals, &host))?;
+    let makers: Table = compiled(lua, &THIS, OBJECTS, "=[sloth this]")?.call((sys, &globals, &host))?;
     *define.makers.borrow_mut() = Some(makers);
     for (kind, owner) in [(Kind::Task, "task"), (Kind::Workflow, "workflow"), (Kind::Desc, "descriptor")] {
         define.set_method(kind, "run", host.raw_get(format!("run_{owner}"))?);
     }
     globals.raw_set("params", define.map_to_lua(lua, &define.given.params)?)
+}
+
+/// A chunk of ours, compiled once per process.
+fn compiled(lua: &Lua, cache: &OnceLock<Vec<u8>>, source: &str, name: &str) -> mlua::Result<mlua::Function> {
+    let bytes = match cache.get() {
+        Some(bytes) => bytes,
+        None => {
+            let bytes = Compiler::new().set_optimization_level(1).set_debug_level(1).compile(source)?;
+            cache.get_or_init(|| bytes)
+        }
+    };
+    lua.load(bytes.as_slice()).set_name(name).set_mode(ChunkMode::Binary).into_function()
 }
 
 fn constructors(lua: &Lua, host: &Table) -> mlua::Result<()> {

@@ -4,9 +4,11 @@
 use std::rc::Rc;
 
 use mlua::{Function, Lua, MultiValue, Table, Value};
+use sloth_core::workflow::Command;
 
 use super::{Define, define_of};
-use crate::define::draft::{Desc, DescRef, TaskRef, WorkflowRef};
+
+use crate::define::draft::{Desc, DescRef, Doing, TaskRef, WorkflowRef};
 use crate::define::fault::Fault;
 use crate::define::raw::Raw;
 use crate::define::words::{self, method, near_method};
@@ -249,7 +251,13 @@ fn task_method(define: &Define, name: &str, task: &TaskRef, raws: &[Raw]) -> Res
     };
     let apply = method(words::TASK, name).and_then(|word| word.apply);
     match apply {
-        Some(apply) => apply(&mut draft, raws, &define.desk).map_err(|fault| label(fault, &draft.task.name)),
+        Some(apply) => apply(&mut draft, raws, &define.desk).map_err(|fault| {
+            // A wrong command is a command all the same: that there is none would be a second finding.
+            if matches!(name, "command" | "shell") {
+                draft.doing.get_or_insert(Doing::Command(Command::Shell(String::new())));
+            }
+            label(fault, &draft.task.name)
+        }),
         None => Err(Fault::absent(&format!("the method {name:?} of tasks"))),
     }
 }

@@ -73,7 +73,8 @@ impl Vm {
         });
         lua.set_app_data(Rc::clone(&define));
         install::install(lua, &define)?;
-        for (key, value) in &define.given.values {
+        // `values.get` is the function; a value of that name is read with it.
+        for (key, value) in define.given.values.iter().filter(|(key, _)| *key != "get") {
             define.values.raw_set(key.as_str(), define.to_lua(lua, value)?)?;
         }
         self.makers(&define);
@@ -197,15 +198,10 @@ fn syntax(fault: Fault, main: &str) -> Diagnostic {
 impl Define {
     /// What ended the evaluation early; `None`: the script wanted it.
     fn broken(&self, raised: &Raised, limit: std::time::Duration) -> Option<Diagnostic> {
-        if raised.kind.as_deref() == Some("exit") {
-            match raised.exit_code {
-                Some(0) => return None,
-                Some(code) => {
-                    let message = format!("os.exit({code}) at file level");
-                    return Some(Diagnostic { place: self.last_place(raised), ..finding("E107", message) });
-                }
-                None => {}
-            }
+        if raised.kind.as_deref() == Some("os_exit") {
+            let code = raised.exit_code.filter(|code| *code != 0)?;
+            let place = self.exit_place();
+            return Some(Diagnostic { place, ..finding("E107", format!("os.exit({code}) at file level")) });
         }
         if raised.kind.as_deref() == Some("timeout") {
             let message =
@@ -223,6 +219,17 @@ impl Define {
             }
             _ => Diagnostic { place: self.last_place(raised), ..finding("E100", raised.message.clone()) },
         })
+    }
+
+    /// Where the file ends itself, by its look: the coroutine that did it is gone.
+    fn exit_place(&self) -> Place {
+        let program = self.program.borrow();
+        let line = program
+            .files
+            .get(&program.main)
+            .and_then(|bytes| String::from_utf8_lossy(bytes).lines().position(|line| line.contains("os.exit")));
+        let line = line.and_then(|at| u32::try_from(at + 1).ok()).unwrap_or(1);
+        Place { file: program.main.clone(), line, column: 0 }
     }
 
     /// The innermost line of the program in a traceback.
@@ -252,8 +259,8 @@ impl Define {
             .or_else(|| self.metadata().name)
             .or_else(|| std::path::Path::new(&main).file_stem().map(|stem| stem.to_string_lossy().into_owned()));
         let done = self.desk.new_workflow(&name.unwrap_or_else(|| "workflow".to_owned())).and_then(|workflow| {
-            let done = self.desk.workflow_table(&mut workflow.borrow_mut(), &table);
-            done
+            let mut draft = workflow.borrow_mut();
+            self.desk.workflow_table(&mut draft, &table)
         });
         if let Err(fault) = done {
             self.desk.report(fault);

@@ -92,6 +92,22 @@ impl Program {
         file.parent().map_or_else(|| self.dir.clone(), Path::to_path_buf)
     }
 
+    /// The line of a key of `runner_config`, by its look: the table is read when the file has ended. 0: not found.
+    pub(super) fn setting(&self, file: &str, message: &str) -> u32 {
+        let Some(bytes) = self.files.get(file) else { return 0 };
+        let text = String::from_utf8_lossy(bytes);
+        let key: String = message
+            .split("runner_config.")
+            .nth(1)
+            .map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect())
+            .unwrap_or_default();
+        let Some(table) = text.lines().position(|line| line.trim_start().starts_with("runner_config")) else {
+            return 0;
+        };
+        let own = text.lines().skip(table).position(|line| !key.is_empty() && line.contains(&key));
+        u32::try_from(table + own.unwrap_or(0) + 1).unwrap_or(0)
+    }
+
     /// A line of a file, shortened.
     pub(super) fn line(&self, file: &str, line: u32) -> Option<String> {
         let bytes = self.files.get(file)?;

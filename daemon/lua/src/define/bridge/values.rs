@@ -26,7 +26,10 @@ impl Define {
     pub(super) fn current_values(&self) -> Map<String, serde_json::Value> {
         let mut dropped = Vec::new();
         match to_data(&Value::Table(self.values.clone()), Alien::Drop(&mut dropped)).map(|data| data.to_json()) {
-            Ok(serde_json::Value::Object(map)) => map,
+            Ok(serde_json::Value::Object(mut map)) => {
+                map.extend(self.given.values.get_key_value("get").map(|(key, value)| (key.clone(), value.clone())));
+                map
+            }
             _ => Map::new(),
         }
     }
@@ -104,7 +107,12 @@ pub(super) fn get(lua: &Lua, (path, default): (Value, Value)) -> mlua::Result<Va
     let Value::String(text) = &path else { return Err(mlua::Error::runtime("values.get: a path expected")) };
     let text = text.to_string_lossy();
     let mut value = Value::Table(define.values.clone());
-    for step in steps(&text) {
+    let mut steps = steps(&text).into_iter();
+    if let (Some(Step::Key("get")), Some(given)) = (steps.as_slice().first(), define.given.values.get("get")) {
+        value = define.to_lua(lua, given)?;
+        steps.next();
+    }
+    for step in steps {
         let Value::Table(table) = &value else { return Ok(default) };
         value = match step {
             Step::Key(key) => table.raw_get(key)?,

@@ -261,7 +261,7 @@ impl Expander<'_> {
         let gate = (draft.condition.is_some()).then(|| {
             let gate = self.made_up(&format!("{name}_when"), None, &draft.task.place, false);
             let cond = self.extras[id.0 as usize].condition.take();
-            self.chooses.push((gate, vec![(cond, draft.task.place.clone())]));
+            self.chooses.push((gate, vec![cond]));
             self.workflow.tasks[gate.0 as usize].command = Some(Command::Choose(Vec::new()));
             self.workflow.tasks[id.0 as usize].branch = Some((gate, 0));
             gate

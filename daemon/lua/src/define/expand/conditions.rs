@@ -27,7 +27,7 @@ impl Expander<'_> {
         for (id, conditions) in std::mem::take(&mut self.chooses) {
             let read = conditions
                 .into_iter()
-                .map(|(cond, _)| cond.and_then(|cond| self.task_condition(&cond, &names, id)))
+                .map(|cond| cond.and_then(|cond| self.task_condition(&cond, &names, id)))
                 .collect();
             self.workflow.tasks[id.0 as usize].command = Some(Command::Choose(read));
         }

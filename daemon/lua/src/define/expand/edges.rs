@@ -28,7 +28,7 @@ impl Expander<'_> {
         let chosen: Vec<(TaskId, Cond)> = self
             .chooses
             .iter()
-            .flat_map(|(id, conds)| conds.iter().filter_map(|(cond, _)| Some((*id, cond.clone()?))))
+            .flat_map(|(id, conds)| conds.iter().filter_map(|cond| Some((*id, cond.clone()?))))
             .collect();
         for (id, cond) in chosen {
             self.add_named(&cond, self.workflow.tasks[id.0 as usize].stage);

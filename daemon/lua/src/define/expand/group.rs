@@ -38,7 +38,7 @@ impl Expander<'_> {
         let then = when.branches.iter().map(|(cond, then)| (Some(cond), then.as_ref()));
         let all = then.chain(when.otherwise.iter().map(|otherwise| (None, Some(otherwise))));
         for (at, (cond, branch)) in (0u32..).zip(all) {
-            conditions.push((cond.cloned(), when.place.clone()));
+            conditions.push(cond.cloned());
             let Some(branch) = branch else {
                 tails.push(choose);
                 continue;

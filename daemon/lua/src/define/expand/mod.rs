@@ -88,8 +88,8 @@ struct Expander<'d> {
     branch: Option<(TaskId, u32)>,
     /// Of what is being expanded.
     group: Option<u32>,
-    /// Conditions of deciding steps, with their places.
-    chooses: Vec<(TaskId, Vec<(Option<Cond>, Place)>)>,
+    /// Conditions of deciding steps.
+    chooses: Vec<(TaskId, Vec<Option<Cond>>)>,
     /// Conditions of stages.
     stage_conditions: Vec<(StageId, Cond)>,
     /// Sagas of stages.

@@ -3,6 +3,7 @@
 
 mod config;
 mod globals;
+mod parts;
 mod runner;
 mod task;
 mod workflow;
@@ -16,8 +17,9 @@ use super::raw::Raw;
 
 pub(crate) use config::CONFIG;
 pub use globals::{FUNCTIONS, GLOBALS, Global};
+pub(crate) use parts::{keep_unknown, set_command};
 pub(crate) use runner::runner_config;
-pub(crate) use task::{TASK, keep_unknown, set_command};
+pub(crate) use task::TASK;
 pub(crate) use workflow::{WORKFLOW, apply};
 
 /// Keys of a task's table that are no fields.

@@ -53,7 +53,7 @@ pub(crate) fn runner_config(raw: &Raw, desk: &Desk) -> RunnerConfig {
     };
     for (name, value) in &table.map {
         if let Err(fault) = key(&mut config, name, value, desk) {
-            desk.report(if fault.code == "E121" { fault } else { fault.about(&format!("runner_config.{name}")) });
+            desk.report(fault.about(&format!("runner_config.{name}")));
         }
     }
     config

@@ -59,7 +59,7 @@ fn when_decides_when_the_step_is_reached_and_only_one_branch_runs() {
 for _, n in ipairs({ "smoke", "promote", "page_oncall", "restore" }) do task(n):shell(n) end
 workflow.define("w", { tasks = chain({
   "smoke",
-  when("smoke.success && values.env == 'prod'"):then("promote"):else({ "page_oncall", "restore" }),
+  when("smoke.success && values.env == 'prod'"):then_("promote"):else_({ "page_oncall", "restore" }),
   function() end,
 }) })
 "#,
@@ -87,10 +87,10 @@ workflow.define("w", { tasks = chain({
 fn when_has_its_aliases_and_elseif_and_a_missing_branch_goes_on() {
     let flow = workflow(
         r#"
-local w = when(true):then_("a"):elseif_("values.x", "b"):else_do("c")
+local w = when(true):then_("a"):elseif_("values.x", "b"):else_do("d")
 local v = workflow.conditional(function() return true end, "a")
 local bracket = when("values.y")["then"]
-for _, n in ipairs({ "a", "b", "c" }) do task(n):shell(n) end
+for _, n in ipairs({ "a", "b", "c", "d" }) do task(n):shell(n) end
 workflow.define("w", { tasks = chain({ w, v, "c" }) })
 assert(bracket)
 "#,
@@ -103,7 +103,8 @@ assert(bracket)
 #[test]
 fn a_branch_may_name_a_task_that_is_registered_nowhere_and_fails_when_it_is_taken() {
     let world = world();
-    let defined = world.good("workflow.define('w', { tasks = { when('values.x'):then('nowhere'):else(function() end) } })");
+    let defined =
+        world.good("workflow.define('w', { tasks = { when('values.x'):then_('nowhere'):else_(function() end) } })");
     let flow = &defined.workflows[0];
     assert_eq!(names(flow), ["w_when_1", "nowhere", "w_1"]);
     assert_eq!(defined.diagnostics.iter().map(|found| found.code).collect::<Vec<_>>(), ["W201"]);
@@ -121,13 +122,8 @@ task("after"):shell("y"):depends_on("group")
 "#,
     );
     assert_eq!(names(&flow), ["before", "group", "group_1", "group_2", "after"]);
-    let wanted = [
-        "after <- group",
-        "group <- before",
-        "group <- group_2",
-        "group_1 <- before",
-        "group_2 <- group_1 previous",
-    ];
+    let wanted =
+        ["after <- group", "group <- before", "group <- group_2", "group_1 <- before", "group_2 <- group_1 previous"];
     assert_eq!(edges(&flow), wanted);
     assert_eq!(flow.tasks[1].command, None);
 }
@@ -153,12 +149,12 @@ fn a_stage_when_runs_its_branch_as_the_first_step() {
 for _, n in ipairs({ "a", "b", "c" }) do task(n):shell(n) end
 workflow.define("w", { stages = {
   { name = "one", tasks = { "a" } },
-  { name = "two", condition = when("one.success"):then("b"), tasks = { "c" } },
+  { name = "two", condition = when("one.success"):then_("b"), tasks = { "c" } },
 } })
 "#,
     );
     assert_eq!(flow.stages[1].condition, Some(Condition::Expression("one.success".into())));
-    assert_eq!(edges(&flow), ["b <- two_when_1", "c <- b", "c <- two_when_1"]);
+    assert_eq!(edges(&flow), ["b <- two_when_1", "c <- b", "c <- two_when_1", "two_when_1 <- a ended"]);
 }
 
 #[test]
@@ -193,7 +189,8 @@ workflow.define("order", { stages = { {
 
 #[test]
 fn listed_order_waits_for_the_previous_of_the_list() {
-    let source = "workflow('w'):tasks({ task('a'):shell('a'), task('b'):shell('b'), task('c'):shell('c'):depends_on('a') })";
+    let source =
+        "workflow('w'):tasks({ task('a'):shell('a'), task('b'):shell('b'), task('c'):shell('c'):depends_on('a') })";
     let listed = workflow(&format!("{source}:config({{ ordering = 'listed' }})"));
     assert_eq!(edges(&listed), ["b <- a order", "c <- a", "c <- b order"]);
     let serial = workflow(&format!("{source}:config({{ parallel = false }})"));

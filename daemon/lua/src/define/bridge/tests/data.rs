@@ -150,7 +150,10 @@ fn all_files_that_the_evaluation_reads_belong_to_the_bundle() {
 fn host_calls_of_the_definition_are_recorded_and_given_again() {
     let source = "local r = exec.run('make id')\ntask('t'):shell(tostring(r))";
     let first = world();
-    assert_eq!(first.good(source).workflows[0].tasks[0].command, Some(sloth_core::workflow::Command::Shell("make id".into())));
+    assert_eq!(
+        first.good(source).workflows[0].tasks[0].command,
+        Some(sloth_core::workflow::Command::Shell("make id".into()))
+    );
     let records = first.slothd.0.lock().unwrap().clone();
     assert_eq!(records.len(), 1);
     let mut again = world();

@@ -10,7 +10,10 @@ fn says(source: &str, expected: &str) {
 #[test]
 fn a_finding_has_code_file_line_column_excerpt_and_hint() {
     let found = &findings("task('a')\n  :shell('x')\n  :retrys(2)")[0];
-    assert_eq!((found.code, found.place.file.as_str(), found.place.line, found.place.column), ("E112", "main.sloth", 3, 4));
+    assert_eq!(
+        (found.code, found.place.file.as_str(), found.place.line, found.place.column),
+        ("E112", "main.sloth", 3, 4)
+    );
     assert_eq!(found.excerpt, ":retrys(2)");
     assert_eq!(found.hint.as_deref(), Some("did you mean \"retry\"?"));
 }
@@ -19,7 +22,10 @@ fn a_finding_has_code_file_line_column_excerpt_and_hint() {
 fn e100_error_while_the_file_was_evaluated() {
     says("local x\nx.y = 1", "E100 2: attempt to index nil with 'y'");
     says("error('boom')", "E100 1: boom");
-    says("\n\nlocal function f() error({ a = 1 }) end\nf()", &finding("\n\nlocal function f() error({ a = 1 }) end\nf()"));
+    says(
+        "\n\nlocal function f() error({ a = 1 }) end\nf()",
+        &finding("\n\nlocal function f() error({ a = 1 }) end\nf()"),
+    );
     says("require('nowhere')", "E100 1: require: there is no module \"nowhere\"");
 }
 
@@ -36,6 +42,13 @@ fn e106_import_outside_the_allowed_directories() {
     world.program.dir = "/srv/flow".into();
     let found = world.define("import('../../etc/passwd')").expect_err("outside");
     assert_eq!((found[0].code, found[0].place.line), ("E106", 1));
+}
+
+#[test]
+fn e107_os_exit_at_file_level_is_an_error_except_with_code_0_which_stops_the_evaluation() {
+    says("task('a'):shell('x')\nos.exit(3)", "E107 2: os.exit(3) at file level");
+    let flow = workflow("task('a'):shell('x')\nos.exit(0)\ntask('b'):shell('x')");
+    assert_eq!(names(&flow), ["a"]);
 }
 
 #[test]
@@ -64,18 +77,41 @@ fn e112_unknown_method_and_what_is_not_in_this_build() {
 
 #[test]
 fn e113_bad_duration_or_quantity() {
-    says("task('a'):shell('x'):timeout('5y')", "E113 1: task \"a\": timeout: \"5y\" unknown unit \"y\" [example: \"90s\", \"1h30m\" or \"850ms\"]");
-    says("task('a'):shell('x'):timeout(-1)", "E113 1: task \"a\": timeout: -1 is negative [a number of seconds, or \"90s\", \"1h30m\"]");
-    says("task('a'):shell('x'):retries(1.5)", "E113 1: task \"a\": retries: 1.5 is not a whole number from 0 to 1000000");
-    says("task('a'):shell('x'):priority(500)", "E113 1: task \"a\": priority: 500 is not a whole number from -100 to 100 [or low, normal, high, critical]");
-    says("task('a'):shell('x'):resources({ memory = '1zb' })", "E113 1: task \"a\": resources: resources.memory: \"1zb\" unknown unit \"zb\" [example: \"512Mi\", \"10GB\" or plain bytes]");
-    says("task('a'):shell('x'):retries({ strategy = 'linaer' })", "E113 1: task \"a\": retries: unknown strategy \"linaer\" [did you mean \"linear\"?]");
-    says("workflow('w', { tasks = { a = { command = 'x' } }, config = { on_conflict = 'x' } })", "E113 1: workflow \"w\": config: workflow \"w\": on_conflict: on_conflict: \"x\" is none of queue, skip, cancel_running");
+    says(
+        "task('a'):shell('x'):timeout('5y')",
+        "E113 1: task \"a\": timeout: \"5y\" unknown unit \"y\" [example: \"90s\", \"1h30m\" or \"850ms\"]",
+    );
+    says(
+        "task('a'):shell('x'):timeout(-1)",
+        "E113 1: task \"a\": timeout: -1 is negative [a number of seconds, or \"90s\", \"1h30m\"]",
+    );
+    says(
+        "task('a'):shell('x'):retries(1.5)",
+        "E113 1: task \"a\": retries: 1.5 is not a whole number from 0 to 1000000",
+    );
+    says(
+        "task('a'):shell('x'):priority(500)",
+        "E113 1: task \"a\": priority: 500 is not a whole number from -100 to 100 [or low, normal, high, critical]",
+    );
+    says(
+        "task('a'):shell('x'):resources({ memory = '1zb' })",
+        "E113 1: task \"a\": resources: resources.memory: \"1zb\" unknown unit \"zb\" [example: \"512Mi\", \"10GB\" or plain bytes]",
+    );
+    says(
+        "task('a'):shell('x'):retries({ strategy = 'linaer' })",
+        "E113 1: task \"a\": retries: unknown strategy \"linaer\" [did you mean \"linear\"?]",
+    );
+    says(
+        "workflow('w', { tasks = { a = { command = 'x' } }, config = { on_conflict = 'x' } })",
+        "E113 1: workflow \"w\": config: workflow \"w\": on_conflict: on_conflict: \"x\" is none of queue, skip, cancel_running",
+    );
 }
 
 #[test]
 fn all_wrong_values_of_a_file_are_told_not_only_the_first() {
-    let found = findings("task('a'):shell('x'):timeout('5y'):retries(-1)\ntask('b'):shell('x'):env(5)\ntask('c'):shell('y'):run_if('')");
+    let found = findings(
+        "task('a'):shell('x'):timeout('5y'):retries(-1)\ntask('b'):shell('x'):env(5)\ntask('c'):shell('y'):run_if('')",
+    );
     let codes: Vec<(&str, u32)> = found.iter().map(|finding| (finding.code, finding.place.line)).collect();
     assert_eq!(codes, [("E113", 1), ("E113", 1), ("E115", 2), ("E205", 3)]);
 }
@@ -89,15 +125,21 @@ fn e114_two_commands() {
 
 #[test]
 fn e115_wrong_type() {
-    says("task('a'):command(5)", "E115 1: task \"a\": command: function, string, list of strings or descriptor expected, got a number");
+    says(
+        "task('a'):command(5)",
+        "E115 1: task \"a\": command: function, string, list of strings or descriptor expected, got a number",
+    );
     says("task('a'):shell('x'):on_success('y')", "E115 1: task \"a\": on_success: function expected, got a string");
-    says("task('a'):shell('x'):params({ f = print })", "E115 1: task \"a\": params: data expected, got a function or object inside it");
+    says(
+        "task('a'):shell('x'):params({ f = print })",
+        "E115 1: task \"a\": params: data expected, got a function or object inside it",
+    );
 }
 
 #[test]
 fn e121_unsupported_state_store() {
     let source = "task('a'):shell('x')\nrunner_config = { state_store = 'redis' }";
-    assert!(finding(source).starts_with("E121 0: unsupported state store \"redis\""));
+    says(source, "E121 2: runner_config.state_store: unsupported state store \"redis\" [sqlite or memory]");
 }
 
 #[test]
@@ -136,7 +178,11 @@ fn e203_nothing_defined() {
 
 #[test]
 fn e204_too_many_tasks_and_w203_many() {
-    let source = |n: usize| format!("local t = {{}}\nfor i = 1, {n} do t[i] = {{ name = 'n' .. i, command = 'x' }} end\nworkflow('w', {{ tasks = t }})");
+    let source = |n: usize| {
+        format!(
+            "local t = {{}}\nfor i = 1, {n} do t[i] = {{ name = 'n' .. i, command = 'x' }} end\nworkflow('w', {{ tasks = t }})"
+        )
+    };
     assert!(finding(&source(10_001)).starts_with("E204 3: workflow \"w\" has more than 10000 tasks after expansion"));
     assert!(finding(&source(1_001)).starts_with("W203 3: workflow \"w\" has 1001 tasks"));
     let deep = "local x = chain({ function() end })\nfor i = 1, 20 do x = chain({ x }) end\nworkflow('w'):tasks({ x })";
@@ -153,7 +199,7 @@ fn e205_bad_expression() {
         "task('b'):shell('x'):run_if('contain(values.tags, 1)')",
         "E205 1: bad expression \"contain(values.tags, 1)\": unknown function \"contain\" (at character 1) [did you mean \"contains\"?]",
     );
-    let when = "workflow('w'):tasks({ when('values.x =='):then(function() end) })";
+    let when = "workflow('w'):tasks({ when('values.x =='):then_(function() end) })";
     assert!(finding(when).starts_with("E205 1: bad expression \"values.x ==\": the expression ends too early"));
 }
 
@@ -166,8 +212,12 @@ fn w101_shadowed_module() {
 #[test]
 fn w104_task_without_command_w110_task_replaced_w111_workflow_replaced() {
     says("task('a')", "W104 1: task \"a\" has no command: it only waits for others");
-    says("task('a'):shell('x')\ntask('a'):shell('y')", "W110 2: task \"a\" replaces an earlier one of the same name [give one of them another name]");
-    let twice = "workflow('w', { tasks = { a = { command = 'x' } } })\nworkflow('w', { tasks = { b = { command = 'x' } } })";
+    says(
+        "task('a'):shell('x')\ntask('a'):shell('y')",
+        "W110 2: task \"a\" replaces an earlier one of the same name [give one of them another name]",
+    );
+    let twice =
+        "workflow('w', { tasks = { a = { command = 'x' } } })\nworkflow('w', { tasks = { b = { command = 'x' } } })";
     says(twice, "W111 2: workflow \"w\" replaces an earlier one of the same name");
     assert_eq!(names(&workflow(twice)), ["b"]);
 }
@@ -175,16 +225,28 @@ fn w104_task_without_command_w110_task_replaced_w111_workflow_replaced() {
 #[test]
 fn w112_unknown_key_is_kept_in_the_metadata() {
     let source = "task({ name = 'a', command = 'x', retrys = 3 })";
-    says(source, "W112 1: unknown key \"retrys\" of a task [did you mean \"retries\"?]");
+    says(source, "W112 1: unknown key \"retrys\" of a task [did you mean \"retry\"?]");
     assert_eq!(serde_json::json!(task(source).metadata), serde_json::json!({"retrys": 3}));
-    says("workflow('w', { taks = {}, tasks = { a = { command = 'x' } } })", "W112 1: unknown key \"taks\" of a workflow [did you mean \"tasks\"?]");
-    says("workflow('w', { tasks = { a = { command = 'x' } } }):config({ fail_fats = true })", "W112 1: unknown key \"fail_fats\" of config [did you mean \"fail_fast\"?]");
-    says("workflow('w', { stages = { { nam = 'x', tasks = { a = { command = 'x' } } } } })", "W112 1: unknown key \"nam\" of stage [did you mean \"name\"?]");
+    says(
+        "workflow('w', { tasksx = {}, tasks = { a = { command = 'x' } } })",
+        "W112 1: unknown key \"tasksx\" of a workflow [did you mean \"tasks\"?]",
+    );
+    says(
+        "workflow('w', { tasks = { a = { command = 'x' } } }):config({ fail_fats = true })",
+        "W112 1: unknown key \"fail_fats\" of config [did you mean \"fail_fast\"?]",
+    );
+    says(
+        "workflow('w', { stages = { { nam = 'x', tasks = { a = { command = 'x' } } } } })",
+        "W112 1: unknown key \"nam\" of stage [did you mean \"name\"?]",
+    );
 }
 
 #[test]
 fn w120_unknown_runner_config_key() {
-    says("task('a'):shell('x')\nrunner_config = { max_concurency = 3 }", "W120 0: unknown key runner_config.max_concurency [did you mean \"max_concurrency\"?]");
+    says(
+        "task('a'):shell('x')\nrunner_config = { max_concurency = 3 }",
+        "W120 2: unknown key runner_config.max_concurency [did you mean \"max_concurrency\"?]",
+    );
 }
 
 #[test]

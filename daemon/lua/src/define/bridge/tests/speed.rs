@@ -6,7 +6,8 @@ use crate::define::testing::*;
 
 /// A typical file of 50 lines.
 fn typical() -> String {
-    let mut source = String::from("values({ region = 'eu', replicas = 2 })\nlocal function note(this) return true end\n");
+    let mut source =
+        String::from("values({ region = 'eu', replicas = 2 })\nlocal function note(this) return true end\n");
     for n in 0..6 {
         source += &format!(
             "local t{n} = task('step_{n}')\n  :description('Step number {n}')\n  :command(function(this, params)\n    local r = exec.run('make step_{n}')\n    return r.success, 'done', {{ n = {n} }}\n  end)\n  :timeout('2m'):retries(2)\n"

@@ -110,7 +110,10 @@ fn aliases_of_methods_do_the_same() {
 fn retries_are_a_number_or_a_table_or_parts() {
     let of = |text: &str| task(&format!("task('t'):shell('x'){text}")).retry.expect("retries");
     assert_eq!(of(":retries(3)"), Retry { max_attempts: 4, ..Retry::default() });
-    assert_eq!(of(":retries(2, 'fixed', { delay = '5s' })"), Retry { max_attempts: 3, backoff: Backoff::Fixed, delay_ms: 5_000, ..Retry::default() });
+    assert_eq!(
+        of(":retries(2, 'fixed', { delay = '5s' })"),
+        Retry { max_attempts: 3, backoff: Backoff::Fixed, delay_ms: 5_000, ..Retry::default() }
+    );
     let full = of(
         ":retries({ max_attempts = 4, strategy = 'fibonacci', initial_delay = '2s', backoff_multiplier = 3, max_delay = '20s', jitter = true, retry_on = { 'exit', 'timeout' } })",
     );

@@ -35,7 +35,9 @@ workflow "site_release" {
 
 #[test]
 fn workflow_called_as_a_function_equals_define_and_task_adds_one() {
-    let flow = workflow("workflow('x', { tasks = { a = { command = 'a' } } }):task('b', { command = 'b' }):add_task(task('c'):shell('c'))");
+    let flow = workflow(
+        "workflow('x', { tasks = { a = { command = 'a' } } }):task('b', { command = 'b' }):add_task(task('c'):shell('c'))",
+    );
     assert_eq!(names(&flow), ["a", "b", "c"]);
 }
 
@@ -65,7 +67,10 @@ workflow.define("w", { tasks = { a = { command = "a" } }, config = {
     assert_eq!((config.on_failure, config.resolution), (WorkflowFailure::Compensate, Resolution::Topological));
     assert_eq!((config.priority, config.concurrency_limit), (100, Some(2)));
     assert_eq!((config.concurrency_group.as_deref(), config.on_conflict), (Some("g"), OnConflict::CancelRunning));
-    assert_eq!((config.depends_on_stacks.as_slice(), config.artifact_retention_ms), (["base".to_owned()].as_slice(), Some(604_800_000)));
+    assert_eq!(
+        (config.depends_on_stacks.as_slice(), config.artifact_retention_ms),
+        (["base".to_owned()].as_slice(), Some(604_800_000))
+    );
     assert_eq!(flow.env["A"].as_deref(), Some("1"));
 }
 
@@ -82,7 +87,10 @@ workflow("w"):tasks({ a = { command = "a" } }):on_start(f):on_complete(f):on_suc
     use HookWhen::{ConfigOnFailure, ErrorHandling, OnComplete, OnFailure, OnStart, OnSuccess};
     assert_eq!(whens, [OnStart, OnComplete, OnSuccess, OnFailure, ErrorHandling, ConfigOnFailure]);
     assert_eq!(flow.config.on_failure, WorkflowFailure::Function);
-    assert_eq!((flow.config.ignore.as_slice(), flow.retry.map(|r| r.max_attempts)), (["a".to_owned()].as_slice(), Some(2)));
+    assert_eq!(
+        (flow.config.ignore.as_slice(), flow.retry.map(|r| r.max_attempts)),
+        (["a".to_owned()].as_slice(), Some(2))
+    );
 }
 
 #[test]
@@ -110,7 +118,9 @@ workflow.define("w", { delegate_to = "far", stages = {
 
 #[test]
 fn tasks_beside_stages_are_a_first_stage_named_tasks() {
-    let flow = workflow("workflow('w', { tasks = { a = { command = 'a' } }, stages = { { name = 's', tasks = { b = { command = 'b' } } } } })");
+    let flow = workflow(
+        "workflow('w', { tasks = { a = { command = 'a' } }, stages = { { name = 's', tasks = { b = { command = 'b' } } } } })",
+    );
     assert_eq!(flow.stages.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["tasks", "s"]);
 }
 
@@ -135,7 +145,10 @@ fn workflow_run_and_a_workflows_run_select_it_at_file_level() {
         "workflow('a'):tasks({ x = { command = 'x' } }):run({ n = 1 })\nlocal ok, r = workflow.run('a', { n = 2 })\nassert(ok == true and next(r) == nil)\nworkflow('b', { manual = true, tasks = { x = { command = 'x' } } })",
     );
     assert_eq!(defined.selected, [("a".to_owned(), json!({"n": 2}).as_object().cloned().expect("a map"))]);
-    assert_eq!(defined.workflows.iter().map(|w| (w.name.as_str(), w.manual)).collect::<Vec<_>>(), [("a", false), ("b", true)]);
+    assert_eq!(
+        defined.workflows.iter().map(|w| (w.name.as_str(), w.manual)).collect::<Vec<_>>(),
+        [("a", false), ("b", true)]
+    );
 }
 
 #[test]
@@ -159,8 +172,14 @@ runner_config = { max_concurrency = 6, timeout_default = "4m", retry_default = 1
 "#,
     );
     let runner = &defined.runner;
-    assert_eq!((runner.max_concurrency, runner.timeout_default_ms, runner.retry_default), (Some(6), Some(240_000), Some(1)));
-    assert_eq!((runner.backoff, runner.checkpoint_interval_ms, runner.no_rollback), (Some(Backoff::Fixed), Some(60_000), true));
+    assert_eq!(
+        (runner.max_concurrency, runner.timeout_default_ms, runner.retry_default),
+        (Some(6), Some(240_000), Some(1))
+    );
+    assert_eq!(
+        (runner.backoff, runner.checkpoint_interval_ms, runner.no_rollback),
+        (Some(Backoff::Fixed), Some(60_000), true)
+    );
     assert_eq!(runner.memory_limit, Some(1 << 30));
     let stock = &runner.circuits["stock-api"];
     assert_eq!((stock.failure_threshold, stock.recovery_timeout_ms, stock.half_open_requests), (2, 20_000, 2));
