@@ -8,7 +8,7 @@ use crate::data::{Data, number_text};
 /// Nesting of tables.
 const DEPTH_MAX: usize = 100;
 /// Values in one argument.
-const NODES_MAX: usize = 4_000_000;
+const NODES_MAX: usize = 1_000_000;
 /// Bytes of its strings.
 const BYTES_MAX: usize = 256 << 20;
 

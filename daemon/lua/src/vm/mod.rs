@@ -14,6 +14,7 @@ mod inbox;
 mod interrupt;
 mod natives;
 mod ops;
+mod prepass;
 mod registry;
 mod results;
 mod sandbox;

@@ -18,7 +18,13 @@ impl Define {
         let inner = self.vm.upgrade().ok_or_else(|| Fault::new("E100", "the VM has ended"))?;
         let source = super::phase::prepared(key, bytes)?;
         let env = crate::vm::Vm(Rc::clone(&inner)).file_env().map_err(|error| Fault::new("E100", error.to_string()))?;
-        inner.compile(&source, &format!("={key}"), &env).map_err(|message| Fault::new("E101", message))
+        inner.compile(&source, &format!("={key}"), &env).map_err(|found| {
+            let fault = Fault::new(found.code, found.message);
+            match found.hint {
+                Some(hint) => fault.hint(hint),
+                None => fault,
+            }
+        })
     }
 
     fn may_import(&self, path: &Path, invocation: &Path) -> bool {
