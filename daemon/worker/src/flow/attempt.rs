@@ -46,7 +46,7 @@ impl Flow {
             Err(message) => return failed("error", message),
         };
         if ctx.user.is_some() {
-            temp.open_for_others();
+            temp.open_for_others(&self.run.info.temp_dir);
         }
         if let Err(message) = self.before(task, ctx).await {
             return message;

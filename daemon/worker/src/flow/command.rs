@@ -124,18 +124,23 @@ fn of_command(result: ExecResult) -> TaskResult {
     }
 }
 
-/// Longest text of a stream in an output, bytes: both together stay below the limit of an output.
-const STREAM_MAX: usize = 400 << 10;
+/// Longest output, bytes of JSON.
+const OUTPUT_MAX: usize = 1 << 20;
 
 /// The log has everything; an output keeps the ends of long texts.
 fn sized(mut output: Value) -> Value {
-    for stream in ["stdout", "stderr"] {
-        let Some(text) = output.get(stream).and_then(Value::as_str).filter(|text| text.len() > STREAM_MAX) else {
-            continue;
-        };
-        let from = (text.len() - STREAM_MAX..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        let kept = text[from..].to_owned();
-        output[stream] = kept.into();
+    let mut most = OUTPUT_MAX;
+    while output.to_string().len() > OUTPUT_MAX {
+        // Escaping can make a text six times as long.
+        most /= 2;
+        for stream in ["stdout", "stderr"] {
+            let Some(text) = output.get(stream).and_then(Value::as_str).filter(|text| text.len() > most) else {
+                continue;
+            };
+            let from = (text.len() - most..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            let kept = text[from..].to_owned();
+            output[stream] = kept.into();
+        }
         output["truncated"] = true.into();
     }
     output

@@ -245,9 +245,13 @@ impl TempDir {
     }
 
     /// So that another user's commands may use it.
-    pub fn open_for_others(&self) {
+    pub fn open_for_others(&self, root: &Path) {
+        let open = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
         // A directory that stays closed shows itself in the command that needs it.
-        let _ = fs::set_permissions(&self.0, fs::Permissions::from_mode(0o1777));
+        let _ = open(&self.0, 0o1777);
+        for above in [Some(root), root.parent()].into_iter().flatten() {
+            let _ = open(above, 0o711);
+        }
     }
 }
 

@@ -144,7 +144,8 @@ impl Flow {
             step: "participant_done".to_owned(),
             participant: Some(self.workflow.tasks[task.0 as usize].name.clone()),
             message: None,
-            data: end.output.clone(),
+            // Its output is in its terminal record.
+            data: Value::Null,
         });
     }
 

@@ -123,6 +123,9 @@ impl Flow {
         for participant in &self.run.history.marked {
             ledger.mark(participant);
         }
+        for saga in &self.run.history.committed {
+            ledger.commit(saga);
+        }
         for (saga, participant) in &self.run.history.undone {
             ledger.done_before(saga, participant);
         }

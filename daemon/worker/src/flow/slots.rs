@@ -54,6 +54,7 @@ impl Slot {
             Some(traceback) => format!("{}\n{traceback}", result.message),
             None => result.message.clone(),
         });
+        let (message, error) = (shortened(message), error.map(shortened));
         TaskEnd {
             workflow: workflow.to_owned(),
             name,
@@ -74,6 +75,18 @@ impl Slot {
             output: result.map_or_else(|| json!({}), |result| result.output),
         }
     }
+}
+
+/// Longest message of a record, bytes: the log has everything.
+const MESSAGE_MAX: usize = 16 << 10;
+
+/// The end of a text is where a command says what is wrong.
+fn shortened(text: String) -> String {
+    if text.len() <= MESSAGE_MAX {
+        return text;
+    }
+    let from = (text.len() - MESSAGE_MAX..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    format!("… {}", &text[from..])
 }
 
 /// A terminal record as `this.results` and `results` of handlers show it.

@@ -45,6 +45,23 @@ impl Flow {
         u32::try_from(ledger.entries().filter(counts).count()).unwrap_or(u32::MAX)
     }
 
+    /// The run has ended before; what is left of its compensations is done now.
+    pub async fn compensate_rest(self: &Rc<Self>) -> Undone {
+        use sloth_core::workflow::{StageId, WorkflowFailure};
+        let stages = (0_u32..).zip(&self.workflow.stages).map(|(at, _)| Undo::Sagas(Scope::Stage(StageId(at))));
+        let mut all: Vec<Undo> = stages.chain([Undo::Sagas(Scope::Workflow)]).collect();
+        if matches!(self.workflow.config.on_failure, WorkflowFailure::Rollback | WorkflowFailure::Compensate) {
+            all.push(Undo::Everything);
+        }
+        let mut undone = Undone::default();
+        for what in all {
+            let part = self.undo(what).await;
+            undone.ran += part.ran;
+            undone.failed += part.failed;
+        }
+        undone
+    }
+
     /// `rollback.execute`: everything that came after a point. `Ok`, or the first message.
     pub async fn roll_back(self: &Rc<Self>, since: u64) -> Result<(), String> {
         let plan = self.ledger.borrow_mut().plan(&self.workflow, Undo::Rollback, since);

@@ -120,9 +120,7 @@ impl Keeper {
             ToWorker::Refused { code, message } => return Err(Ended::Refused(format!("{message} ({code})"))),
             other => return Err(Ended::Refused(format!("not an answer to a hello: {other:?}"))),
         }
-        let mut state = self.link.lock();
-        state.backlog.rewind();
-        state.unasked = state.asks.keys().copied().collect();
+        self.link.lock().renew();
         Ok(())
     }
 }
@@ -153,7 +151,7 @@ async fn write_all(link: &Link, writer: &mut OwnedWriteHalf) -> Ended {
 /// The next thing to send: requests before records, as somebody waits for them.
 fn next_message(link: &Link) -> Option<Vec<u8>> {
     let mut state = link.lock();
-    while let Some(id) = state.unasked.pop() {
+    while let Some(id) = state.unasked.pop_front() {
         if let Some(ask) = state.asks.get(&id) {
             let ask = ToSlothd::Ask { id, what: ask.what.clone(), body: ask.body.clone() };
             return Some(serde_json::to_vec(&ask).expect("requests are made of JSON values"));

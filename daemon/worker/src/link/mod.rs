@@ -5,7 +5,7 @@ mod backlog;
 mod connection;
 mod frames;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -42,10 +42,28 @@ struct State {
     asks: BTreeMap<u64, Ask>,
     next_ask: u64,
     /// Requests that the present connection has not seen.
-    unasked: Vec<u64>,
+    unasked: VecDeque<u64>,
     lost: Option<String>,
+    /// Concurrency keys that are held: bodies of the requests that got them. A slothd that was restarted has forgotten
+    /// them, so they are asked for again on each connection.
+    keys: Vec<Value>,
     /// There is no daemon: what is recorded counts as durable, and requests are refused.
     alone: bool,
+}
+
+impl State {
+    /// A new connection has seen nothing of what is open.
+    fn renew(&mut self) {
+        self.backlog.rewind();
+        for body in std::mem::take(&mut self.keys) {
+            let id = self.next_ask;
+            self.next_ask += 1;
+            // Nobody waits: it is granted at once where it is still held.
+            let (answer, _) = oneshot::channel();
+            self.asks.insert(id, Ask { what: "key.acquire".to_owned(), body, answer });
+        }
+        self.unasked = self.asks.keys().copied().collect();
+    }
 }
 
 struct Ask {
@@ -79,8 +97,9 @@ impl Link {
             backlog: Backlog::default(),
             asks: BTreeMap::new(),
             next_ask: 1,
-            unasked: Vec::new(),
+            unasked: VecDeque::new(),
             lost: None,
+            keys: Vec::new(),
             alone: false,
         };
         let shared = Arc::new(Shared {
@@ -168,7 +187,14 @@ impl Link {
     }
 
     fn answered(&self, id: u64, answer: Result<Value, Refusal>) {
-        let ask = self.lock().asks.remove(&id);
+        let ask = {
+            let mut state = self.lock();
+            let ask = state.asks.remove(&id);
+            if let Some(ask) = ask.as_ref().filter(|ask| ask.what == "key.acquire" && answer.is_ok()) {
+                state.keys.push(ask.body.clone());
+            }
+            ask
+        };
         if let Some(ask) = ask {
             let answer = answer.map_err(|refusal| Trouble { code: refusal.code, message: refusal.message });
             // Whoever asked may have been cancelled.
@@ -191,10 +217,13 @@ impl Daemon for Link {
                 let trouble = lost(why);
                 return Box::pin(std::future::ready(Err(trouble)));
             }
+            if what == "key.release" {
+                state.keys.retain(|held| held.get("key") != body.get("key") || held.get("task") != body.get("task"));
+            }
             let id = state.next_ask;
             state.next_ask += 1;
             state.asks.insert(id, Ask { what: what.to_owned(), body, answer: sender });
-            state.unasked.push(id);
+            state.unasked.push_back(id);
         }
         self.shared.filled.notify_one();
         Box::pin(async move { answer.await.unwrap_or_else(|_| Err(lost("the worker ends"))) })

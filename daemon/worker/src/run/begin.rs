@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -76,6 +76,17 @@ pub fn settings_of(limits: &EngineLimits) -> VmSettings {
     }
 }
 
+/// Makes a directory of this run, or finds it; that of somebody else is refused.
+fn own_directory(path: &Path) -> Result<(), String> {
+    let failed = |error: io::Error| format!("directory of the run {}: {error}", path.display());
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+    let found = fs::symlink_metadata(path).map_err(failed)?;
+    if !found.is_dir() || found.uid() != sloth_exec::command::User::own().uid {
+        return Err(format!("directory of the run {}: it belongs to somebody else", path.display()));
+    }
+    Ok(())
+}
+
 fn mode_of(word: &str) -> Result<Mode, String> {
     match word {
         "normal" | "" => Ok(Mode::Normal),
@@ -97,10 +108,10 @@ impl Run {
     /// Prepares directories and the VM.
     pub fn begin(errand: &Errand, mut job: Assignment, link: Link, io: Io, log: Arc<Log>) -> Result<(Rc<Run>, Program), String> {
         let program = program_of(&std::mem::take(&mut job.bundle), &job.limits.import_paths)?;
-        let history = History::of(std::mem::take(&mut job.journal));
+        let history = History::of(std::mem::take(&mut job.journal), job.compensate_only);
+        own_directory(Path::new(&job.run_dir))?;
         let temp_dir = PathBuf::from(&job.temp_dir);
-        let made = fs::DirBuilder::new().recursive(true).mode(0o711).create(&temp_dir);
-        made.map_err(|error| format!("temporary directory {}: {error}", temp_dir.display()))?;
+        own_directory(&temp_dir)?;
         let info = Arc::new(RunInfo {
             id: errand.run.clone(),
             stack: job.stack.clone(),

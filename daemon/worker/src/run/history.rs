@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde_json::{Map, Value};
-use sloth_api::worker::{Numbered, Record, TaskEnd};
+use sloth_api::worker::{Numbered, Record, RunEnd, TaskEnd};
 use sloth_core::workflow::machine::{End, Past, Scope, Status, TaskPast, Why, downstream};
 use sloth_core::workflow::{Command, HookWhen, StageId, TaskId, Workflow};
 use sloth_lua::RecordedCall;
@@ -24,14 +24,27 @@ pub struct History {
     /// Saga, participant: undone.
     pub undone: BTreeSet<(String, String)>,
     pub marked: Vec<String>,
+    /// Sagas that are committed.
+    pub committed: BTreeSet<String>,
+    /// How the run ended the last time, when somebody continues it.
+    pub last_end: Option<RunEnd>,
     pub artifacts: Vec<Record>,
 }
 
 impl History {
-    pub fn of(journal: Vec<Numbered>) -> History {
+    /// `to_compensate`: the run is not continued, only what is left of it is undone.
+    pub fn of(journal: Vec<Numbered>, to_compensate: bool) -> History {
         let mut history = History::default();
         for numbered in journal {
-            history.take(numbered.at, numbered.record);
+            match numbered.record {
+                Record::RunFinished { end } => {
+                    if !to_compensate {
+                        history.run_ended(&end.status);
+                    }
+                    history.last_end = Some(*end);
+                }
+                record => history.take(numbered.at, record),
+            }
         }
         history
     }
@@ -56,14 +69,22 @@ impl History {
             }
             Record::Saga { saga, step, participant, data, .. } => self.saga(saga, &step, participant, data),
             Record::Note { what, data } => self.notes.push((what, data)),
-            Record::RunFinished { end } => self.run_ended(&end.status),
             record @ Record::Artifact { .. } => self.artifacts.push(record),
-            Record::Graph { .. } | Record::Status { .. } | Record::Progress { .. } | Record::Event { .. } => {}
+            Record::Graph { .. }
+            | Record::Status { .. }
+            | Record::Progress { .. }
+            | Record::Event { .. }
+            | Record::RunFinished { .. } => {}
         }
     }
 
     fn saga(&mut self, saga: String, step: &str, participant: Option<String>, data: Value) {
-        let Some(participant) = participant else { return };
+        let Some(participant) = participant else {
+            if step == "committed" {
+                self.committed.insert(saga);
+            }
+            return;
+        };
         match step {
             "participant_done" => {
                 self.undone.remove(&(saga.clone(), participant.clone()));
@@ -93,6 +114,7 @@ impl History {
         self.steps.clear();
         self.undone.clear();
         self.marked.clear();
+        self.committed.clear();
     }
 
     /// Terminal record of a task.

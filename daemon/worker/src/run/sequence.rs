@@ -98,6 +98,9 @@ impl Run {
         let started = std::time::Instant::now();
         let chosen = choose(defined, self.job.options.workflow.as_deref())?;
         let flows = self.prepare(&chosen, started)?;
+        if self.job.compensate_only {
+            return Ok(self.compensate_rest(&flows).await);
+        }
         self.journal.record(Record::Graph {
             workflows: chosen.iter().map(|chosen| chosen.workflow.name.clone()).collect(),
             graph: graph_json::workflows(chosen.iter().map(|chosen| &chosen.workflow)),
@@ -122,6 +125,32 @@ impl Run {
             take(&mut end, &flow, verdict);
         }
         Ok(end)
+    }
+
+    /// "`run compensate ID` retries the failed ones": no task runs, and the run ends as it had ended before.
+    async fn compensate_rest(self: &Rc<Self>, flows: &[Rc<Flow>]) -> RunEnd {
+        let mut end = self.history.last_end.clone().unwrap_or_else(|| RunEnd {
+            status: "failed".to_owned(),
+            reason: Some("worker_lost".to_owned()),
+            ..RunEnd::default()
+        });
+        let (mut ran, mut failed) = (0, 0);
+        for flow in flows {
+            self.enter(flow);
+            let undone = flow.compensate_rest().await;
+            ran += undone.ran;
+            failed += undone.failed;
+        }
+        end.compensation = match (ran, failed) {
+            (_, 1..) => "compensation_failed",
+            (1.., 0) => "compensated",
+            (0, 0) => end.compensation.as_str(),
+        }
+        .to_owned();
+        if failed == 0 && end.reason.as_deref() == Some("compensation_failed") {
+            end.reason = Some("task_failed".to_owned());
+        }
+        end
     }
 
     /// A flow for each.

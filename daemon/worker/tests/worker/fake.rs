@@ -262,7 +262,7 @@ fn connection(
                 let length = state.journal.len();
                 if faults.cut_every.is_some_and(|every| length >= state.cut + every) {
                     state.cut = length;
-                    return Ok(());
+                    return stream.shutdown(std::net::Shutdown::Both);
                 }
                 let upto = state.journal.last().map_or(0, |last| last.seq);
                 drop(state);

@@ -36,14 +36,14 @@ fn tasks_and_workflows_inside_of_tasks() {
         workflow.define("outer", { tasks = { { name = "parent", command = function()
           local ok, message, output = task.execute("child", { x = 7 })
           local fine, results = workflow.run("inner")
-          return { ok = ok, message = message, got = output.got, fine = fine, status = results.one.status }
+          return { done = ok, message = message, got = output.got, fine = fine, status = results.one.status }
         end } } })
         "#,
     );
     fake.run();
     assert_eq!(
         fake.task("parent").output,
-        json!({ "ok": true, "message": "hi", "got": 7, "fine": true, "status": "completed" }),
+        json!({ "done": true, "message": "hi", "got": 7, "fine": true, "status": "completed" }),
         "{:#?}",
         fake.journal()
     );
@@ -120,11 +120,11 @@ fn a_saga_of_the_script() {
           local s = saga.begin("own")
           local got = s:step("one", function() return 5 end, function() exec.run("echo one >> undone") end)
           s:step("two", function() return true end, function() exec.run("echo two >> undone") end)
-          return { got = got, ok = s:abort("enough") }
+          return { got = got, undone = s:abort("enough") }
         end)
         "#,
     );
     fake.run();
-    assert_eq!(fake.task("a").output, json!({ "got": 5, "ok": true }), "{:#?}", fake.journal());
+    assert_eq!(fake.task("a").output, json!({ "got": 5, "undone": true }), "{:#?}", fake.journal());
     assert_eq!(fake.read("undone"), "two\none\n");
 }
