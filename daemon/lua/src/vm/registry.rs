@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use mlua::{Function as LuaFunction, Lua, Table, Value};
 
+use super::own::own_chunk;
 use super::{Inner, Vm};
 use crate::module::{Body, Function, Module, Tier};
 use crate::std::{ABSENT, STANDARD};
@@ -126,7 +127,7 @@ impl Inner {
         }
         if !module.prelude.is_empty() {
             let name = format!("=[sloth {}]", module.name);
-            let chunk = self.lua.load(module.prelude).set_name(name).into_function()?;
+            let chunk = own_chunk(&self.lua, module.prelude, &name)?;
             chunk.call::<()>((table.clone(), self.kernel().sys.clone()))?;
         }
         for function in module.functions {

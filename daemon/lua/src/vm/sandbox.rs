@@ -5,6 +5,7 @@ use std::rc::Rc;
 use mlua::chunk::{ChunkMode, Compiler};
 use mlua::{Function, LightUserData, Table, Value};
 
+use super::own::own_chunk;
 use super::prepass::{SourceFault, looks_like_blocks, prepass};
 use super::results::Metas;
 use super::{Inner, Kernel, natives, upgrade};
@@ -62,13 +63,13 @@ pub(crate) fn build(inner: &Rc<Inner>) -> mlua::Result<()> {
     }
     let host_tag = Value::LightUserData(LightUserData(std::ptr::without_provenance_mut(1)));
     let user_tag = Value::LightUserData(LightUserData(std::ptr::without_provenance_mut(2)));
-    let chunk = lua.load(include_str!("kernel.luau")).set_name("=[sloth]").into_function()?;
+    let chunk = own_chunk(lua, include_str!("kernel.luau"), "=[sloth]")?;
     let sys: Table = chunk.call((host.clone(), host_tag.clone(), user_tag))?;
     sys.raw_set("host", host)?;
     for source in
         [include_str!("../std/base.luau"), include_str!("../std/error.luau"), include_str!("../std/late.luau")]
     {
-        let chunk = lua.load(source).set_name("=[sloth]").into_function()?;
+        let chunk = own_chunk(lua, source, "=[sloth]")?;
         chunk.call::<()>((sys.clone(), globals.clone()))?;
     }
     lua.set_named_registry_value("sloth.error_object", sys.raw_get::<Function>("error_object")?)?;
