@@ -13,6 +13,7 @@ mod client;
 mod clock;
 pub mod command;
 mod framing;
+pub mod host;
 mod inspect;
 mod limits;
 pub mod output;

@@ -8,6 +8,10 @@ mod describe;
 mod documents;
 mod ending;
 pub mod exec;
+pub mod facts;
+pub mod file_ops;
+mod files;
+pub mod fs;
 mod http;
 mod keep;
 mod math;
@@ -17,6 +21,7 @@ mod metrics;
 mod data;
 mod modes;
 mod strings;
+pub mod template;
 #[cfg(test)]
 mod testing;
 mod time;
@@ -30,6 +35,11 @@ pub(crate) use ending::ended;
 /// What this build has, in the order of the documentation.
 static HERE: &[&Module] = &[
     &exec::MODULE,
+    &fs::MODULE,
+    &file_ops::MODULE,
+    &file_ops::FILE,
+    &template::MODULE,
+    &facts::MODULE,
     &http::MODULE,
     &documents::JSON_MODULE,
     &documents::YAML_MODULE,

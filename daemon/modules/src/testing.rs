@@ -105,3 +105,20 @@ impl Caller {
         &self.ctx.workdir
     }
 }
+
+/// Calls a function of a module by its name or alias, on this thread.
+pub fn call(module: &sloth_lua::Module, caller: &Caller, name: &str, args: Args) -> sloth_lua::Reply {
+    use sloth_lua::Body;
+    let found = module.functions.iter().find(|f| f.name == name || f.aliases.contains(&name));
+    let function = found.unwrap_or_else(|| panic!("{} has no function {name}", module.name));
+    match function.body {
+        Body::Pure(body) => body(&args),
+        Body::Now(body) => body(&caller.call(args)),
+        Body::Blocking(body) => body(caller.call(args)),
+        Body::Async(body) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(body(caller.call(args)))
+        }
+        Body::Luau => panic!("{name} is in the prelude"),
+    }
+}

@@ -65,7 +65,8 @@ pub fn own() -> &'static User {
     OWN.get_or_init(User::own)
 }
 
-fn inherited() -> &'static Variables {
+/// The environment of the worker, without what belongs to the shell that started it.
+pub fn inherited() -> &'static Variables {
     static INHERITED: OnceLock<Variables> = OnceLock::new();
     INHERITED.get_or_init(|| {
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {

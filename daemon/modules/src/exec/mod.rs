@@ -24,9 +24,20 @@ mod words;
 
 pub use background::end_background;
 pub use children::reap_orphans;
+pub use environment::PATH;
 pub use limits::{limit_attempt, release};
 pub use result::ExecResult;
-pub use run::run;
+pub use run::{quiet, run, run_quietly};
 pub use settings::{Settings, configure};
 pub use spec::{CommandSpec, KILL_GRACE, Limits, MAX_OUTPUT, Program, Stdin};
 pub use table::MODULE;
+
+/// The environment that commands inherit.
+pub fn inherited_environment() -> std::collections::BTreeMap<String, String> {
+    environment::inherited().clone()
+}
+
+/// The file of a program on this search path.
+pub fn find_program(name: &str, path: &str) -> Option<std::path::PathBuf> {
+    find::program(name, path, std::path::Path::new("/")).filter(|file| find::is_executable(file))
+}

@@ -53,3 +53,25 @@ pub(super) fn skip(spec: &CommandSpec, ctx: &Ctx) -> Option<ExecResult> {
     let harmless = (spec.check_safe || ctx.check_safe) && ctx.run.mode != Mode::Validate;
     (ctx.is_simulated() && !harmless).then(|| quiet(None, true))
 }
+
+/// A program that a module uses, from a thread that may block: not logged, its messages in English, run in check mode, too.
+pub fn run_quietly(spec: CommandSpec, ctx: &Arc<Ctx>) -> ExecResult {
+    let command = spec.display();
+    let running = run(quiet(spec), Arc::clone(ctx));
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => runtime.block_on(running),
+        Err(_) => match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime.block_on(running),
+            Err(error) => ExecResult::not_started(command, 125, error.to_string()),
+        },
+    }
+}
+
+/// The command of a module: not logged, its messages in English, run in check mode, too, as it is asked for only where it
+/// changes nothing or may.
+pub fn quiet(mut spec: CommandSpec) -> CommandSpec {
+    spec.env.insert(0, ("LC_ALL".to_owned(), Some("C".to_owned())));
+    spec.stream = false;
+    spec.check_safe = true;
+    spec
+}
