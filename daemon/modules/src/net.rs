@@ -29,9 +29,13 @@ const TIMEOUT: &[Param] = &[may("timeout", Type::Duration, "\"30s\""), may("veri
 const FUNCTIONS: &[Function] = &[
     family(
         options(
-            value("http_get", &[URL, may("headers", Type::Map, "{}")], PAGE, "Body, status, headers; or an error as the fourth value.", Body::Async(|call| {
-                page(call, Method::GET)
-            })),
+            value(
+                "http_get",
+                &[URL, may("headers", Type::Map, "{}")],
+                PAGE,
+                "Body, status, headers; or an error as the fourth value.",
+                Body::Async(|call| page(call, Method::GET)),
+            ),
             TIMEOUT,
         ),
         Family::Raw,
@@ -54,8 +58,18 @@ const FUNCTIONS: &[Function] = &[
     ),
     family(
         options(
-            value("download", &[URL, need("dest", Type::Str)], "string?", "To a file; nil, or what went wrong.", Body::Async(download)),
-            &[may("checksum", Type::Str, "nil"), may("timeout", Type::Duration, "\"30s\""), may("check", Type::Bool, "false")],
+            value(
+                "download",
+                &[URL, need("dest", Type::Str)],
+                "string?",
+                "To a file; nil, or what went wrong.",
+                Body::Async(download),
+            ),
+            &[
+                may("checksum", Type::Str, "nil"),
+                may("timeout", Type::Duration, "\"30s\""),
+                may("check", Type::Bool, "false"),
+            ],
         ),
         Family::Raw,
     ),
@@ -76,7 +90,13 @@ const FUNCTIONS: &[Function] = &[
         "Whether somebody listens on a TCP port.",
         Body::Async(port_open),
     ),
-    value("resolve", &[named("host", &["name"], Type::Str)], "{string}", "Addresses of a name.", Body::Async(addresses)),
+    value(
+        "resolve",
+        &[named("host", &["name"], Type::Str)],
+        "{string}",
+        "Addresses of a name.",
+        Body::Async(addresses),
+    ),
     family(
         options(
             value(
@@ -141,7 +161,9 @@ async fn connect(host: &str, port: u16, time: Duration) -> Result<(), String> {
         }
         Err(last)
     };
-    tokio::time::timeout(time, attempt).await.unwrap_or_else(|_| Err(format!("{host}:{port}: no answer within {time:?}")))
+    tokio::time::timeout(time, attempt)
+        .await
+        .unwrap_or_else(|_| Err(format!("{host}:{port}: no answer within {time:?}")))
 }
 
 async fn unless_ended<T>(call: &Call, work: impl Future<Output = T>) -> Result<T, Failure> {
@@ -205,12 +227,19 @@ fn ping(call: Call) -> BoxFuture<Reply> {
         command.args(["-n", "-q", "-c", &count.to_string(), "-W", "2", "-w", &(count * 3).to_string(), "--", &host]);
         command.env("LC_ALL", "C").stdin(Stdio::null()).kill_on_drop(true);
         let output = unless_ended(&call, command.output()).await?.map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => Failure::new(format!("ping {host}: the program ping is not installed (iputils)")),
+            std::io::ErrorKind::NotFound => {
+                Failure::new(format!("ping {host}: the program ping is not installed (iputils)"))
+            }
             _ => Failure::new(format!("ping {host}: {error}")),
         })?;
-        let said = String::from_utf8_lossy(if output.stdout.is_empty() { &output.stderr } else { &output.stdout }).into_owned();
+        let said = String::from_utf8_lossy(if output.stdout.is_empty() { &output.stderr } else { &output.stdout })
+            .into_owned();
         let summary = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no answer").trim().to_owned();
-        if output.status.success() { Ok(vec![Data::Bool(true), Data::text(summary)]) } else { Err(Failure::new(format!("ping {}: {summary}", strings::quote_shell(&host)))) }
+        if output.status.success() {
+            Ok(vec![Data::Bool(true), Data::text(summary)])
+        } else {
+            Err(Failure::new(format!("ping {}: {summary}", strings::quote_shell(&host))))
+        }
     })
 }
 

@@ -66,8 +66,15 @@ pub(super) fn open(call: Call) -> Reply {
         skipped += 1;
     }
     let ahead = items.next();
-    let batches =
-        Batches { path: path.display().to_string(), items, ahead, size, done: skipped, id: 0, owner: Arc::downgrade(&call.ctx) };
+    let batches = Batches {
+        path: path.display().to_string(),
+        items,
+        ahead,
+        size,
+        done: skipped,
+        id: 0,
+        owner: Arc::downgrade(&call.ctx),
+    };
     let number = with_table(|next, table| {
         // Those of tasks that are over.
         table.retain(|_, open| open.try_lock().map_or(true, |open| open.owner.strong_count() > 0));
@@ -162,19 +169,21 @@ fn items(mut file: BufReader<File>, format: &str, separator: u8) -> Result<Items
         format => {
             let json = format == "jsonl";
             let mut number = 0;
-            Box::new(std::iter::from_fn(move || loop {
-                number += 1;
-                let line = match line(&mut file) {
-                    Ok(line) => line?,
-                    Err(error) => return Some(Err(format!("{error} at line {number}"))),
-                };
-                if !json {
-                    return Some(Ok(Data::Str(line)));
+            Box::new(std::iter::from_fn(move || {
+                loop {
+                    number += 1;
+                    let line = match line(&mut file) {
+                        Ok(line) => line?,
+                        Err(error) => return Some(Err(format!("{error} at line {number}"))),
+                    };
+                    if !json {
+                        return Some(Ok(Data::Str(line)));
+                    }
+                    if line.iter().all(u8::is_ascii_whitespace) {
+                        continue;
+                    }
+                    return Some(json::decode(&line, false).map_err(|error| format!("item of line {number}: {error}")));
                 }
-                if line.iter().all(u8::is_ascii_whitespace) {
-                    continue;
-                }
-                return Some(json::decode(&line, false).map_err(|error| format!("item of line {number}: {error}")));
             }))
         }
     })
@@ -302,7 +311,8 @@ impl Iterator for Array {
         }
         let begin = self.at;
         let item = self.item().and_then(|text| {
-            text.map(|text| json::decode(&text, false).map_err(|error| format!("item after byte {begin}: {error}"))).transpose()
+            text.map(|text| json::decode(&text, false).map_err(|error| format!("item after byte {begin}: {error}")))
+                .transpose()
         });
         if item.is_err() {
             self.state = State::Over;
@@ -342,7 +352,9 @@ mod tests {
         };
         batches
             .iter()
-            .map(|b| (number(b, "id"), number(b, "offset"), number(b, "size"), b.get("last") == Some(&Data::Bool(true))))
+            .map(|b| {
+                (number(b, "id"), number(b, "offset"), number(b, "size"), b.get("last") == Some(&Data::Bool(true)))
+            })
             .collect()
     }
 

@@ -59,41 +59,97 @@ const FUNCTIONS: &[Function] = &[
         give(JSON.write(&xml::decode(&a.bytes("text")?)?, Style::default())?)
     }),
     options(
-        pure("csv_parse", &[named("text", &["s"], Type::Str), SEP], "{any}", "Reads CSV: maps by the first line, or lists.", |a| {
-            give(table::csv_parse(&a.bytes("text")?, separator(a)?, a.flag_or("header", true))?)
-        }),
+        pure(
+            "csv_parse",
+            &[named("text", &["s"], Type::Str), SEP],
+            "{any}",
+            "Reads CSV: maps by the first line, or lists.",
+            |a| give(table::csv_parse(&a.bytes("text")?, separator(a)?, a.flag_or("header", true))?),
+        ),
         &[may("header", Type::Bool, "true")],
     ),
     options(
-        pure("csv_generate", &[Param { aliases: &["t", "list"], ..need("rows", Type::List) }, SEP], "string", "Writes CSV.", |a| {
-            let columns = a.get("columns").is_some().then(|| a.texts("columns"));
-            give(table::csv_generate(&list(a, "rows")?, separator(a)?, columns)?)
-        }),
+        pure(
+            "csv_generate",
+            &[Param { aliases: &["t", "list"], ..need("rows", Type::List) }, SEP],
+            "string",
+            "Writes CSV.",
+            |a| {
+                let columns = a.get("columns").is_some().then(|| a.texts("columns"));
+                give(table::csv_generate(&list(a, "rows")?, separator(a)?, columns)?)
+            },
+        ),
         &[may("columns", Type::List, "all names in order")],
     ),
     pure("ini_decode", TEXT, "{[string]: any}", "Reads INI.", |a| give(table::ini_decode(&a.text("text")?)?)),
     pure("ini_encode", VALUE, "string", "Writes INI.", |a| give(table::ini_encode(&any(a, "value"))?)),
-    luau("deep_merge", &[need("a", Type::Map), need("b", Type::Map)], "{[any]: any}", "A new table: a, and b over it, deeply; lists replace."),
+    luau(
+        "deep_merge",
+        &[need("a", Type::Map), need("b", Type::Map)],
+        "{[any]: any}",
+        "A new table: a, and b over it, deeply; lists replace.",
+    ),
     luau("deep_copy", &[T], "any", "A copy of a table and all tables in it."),
     luau("flatten", &[need("t", Type::Map), may("sep", Type::Str, "\".\"")], "{[string]: any}", "Paths to values."),
     luau("unflatten", &[need("t", Type::Map), may("sep", Type::Str, "\".\"")], "{[any]: any}", "Reverses `flatten`."),
-    luau("get_path", &[T, need("path", Type::Str), may("default", Type::Any, "nil")], "any", "The value at a path such as `a.b[1]`."),
-    luau("set_path", &[T, need("path", Type::Str), need("value", Type::Any)], "any", "Sets the value at a path, in the table; returns it."),
-    luau("diff", &[T, need("b", Type::Any)], "{added: any, removed: any, changed: any, equal: boolean}", "What differs, by path."),
+    luau(
+        "get_path",
+        &[T, need("path", Type::Str), may("default", Type::Any, "nil")],
+        "any",
+        "The value at a path such as `a.b[1]`.",
+    ),
+    luau(
+        "set_path",
+        &[T, need("path", Type::Str), need("value", Type::Any)],
+        "any",
+        "Sets the value at a path, in the table; returns it.",
+    ),
+    luau(
+        "diff",
+        &[T, need("b", Type::Any)],
+        "{added: any, removed: any, changed: any, equal: boolean}",
+        "What differs, by path.",
+    ),
     luau("equal", &[T, need("b", Type::Any)], "boolean", "Whether two values are equal, deeply."),
     luau("keys", &[T], "{any}", "Keys in order."),
     luau("values", &[T], "{any}", "Values in the order of their keys."),
     luau("map", &[T, FN], "{[any]: any}", "What a function makes of each value: `fn(value, key)`."),
     luau("filter", &[T, FN], "{[any]: any}", "Values for which a function is true."),
-    luau("reduce", &[T, FN, may("initial", Type::Any, "the first item")], "any", "One value of all: `fn(so_far, value, key)`."),
+    luau(
+        "reduce",
+        &[T, FN, may("initial", Type::Any, "the first item")],
+        "any",
+        "One value of all: `fn(so_far, value, key)`.",
+    ),
     luau("group_by", &[LIST, KEY], "{[any]: {any}}", "Items by a member, or by what a function says."),
-    luau("sort_by", &[LIST, KEY, may("descending", Type::Bool, "false")], "{any}", "A sorted list; equal items keep their order."),
+    luau(
+        "sort_by",
+        &[LIST, KEY, may("descending", Type::Bool, "false")],
+        "{any}",
+        "A sorted list; equal items keep their order.",
+    ),
     luau("unique", &[LIST, may("key", Type::Any, "nil")], "{any}", "The first of equal items."),
     luau("chunk", &[LIST, need("n", Type::Int)], "{{any}}", "Lists of n items."),
-    luau("batches", &[need("file", Type::Str), need("size", Type::Int), may("format", Type::Str, "\"auto\"")], "() -> any", "Iterates over a file in batches of items, in constant memory."),
-    luau("transform", &[need("batch", Type::Any), may("options", Type::Map, "{}")], "{data: string, count: number, bytes: number, rejected: {any}}", "A batch as text or file: mapped, checked, encoded, compressed."),
+    luau(
+        "batches",
+        &[need("file", Type::Str), need("size", Type::Int), may("format", Type::Str, "\"auto\"")],
+        "() -> any",
+        "Iterates over a file in batches of items, in constant memory.",
+    ),
+    luau(
+        "transform",
+        &[need("batch", Type::Any), may("options", Type::Map, "{}")],
+        "{data: string, count: number, bytes: number, rejected: {any}}",
+        "A batch as text or file: mapped, checked, encoded, compressed.",
+    ),
     options(
-        blocking("_open", &[need("file", Type::Str), need("size", Type::Int)], "number", "Begins to read a file.", batches::open),
+        blocking(
+            "_open",
+            &[need("file", Type::Str), need("size", Type::Int)],
+            "number",
+            "Begins to read a file.",
+            batches::open,
+        ),
         &[may("format", Type::Str, "\"auto\""), may("offset", Type::Int, "0"), SEP],
     ),
     blocking("_next", &[need("number", Type::Int)], "any", "The next batch.", batches::next),
@@ -102,7 +158,13 @@ const FUNCTIONS: &[Function] = &[
         Ok(Vec::new())
     }),
     options(
-        blocking("_transform", &[need("items", Type::List)], "any", "Checks, encodes, compresses.", transform::transform),
+        blocking(
+            "_transform",
+            &[need("items", Type::List)],
+            "any",
+            "Checks, encodes, compresses.",
+            transform::transform,
+        ),
         &[
             may("rejected", Type::List, "{}"),
             may("objects", Type::Bool, "false"),

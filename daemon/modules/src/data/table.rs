@@ -7,7 +7,8 @@ pub(super) fn csv_parse(text: &[u8], separator: u8, header: bool) -> Result<Data
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let mut reader = reader(text, separator, header);
     let names = if header { Some(reader.byte_headers().map_err(wrong)?.clone()) } else { None };
-    let rows = reader.into_byte_records().map(|record| record.map(|record| row(&record, names.as_ref())).map_err(wrong));
+    let rows =
+        reader.into_byte_records().map(|record| record.map(|record| row(&record, names.as_ref())).map_err(wrong));
     Ok(Data::List(rows.collect::<Result<_, _>>()?))
 }
 

@@ -128,11 +128,15 @@ mod tests {
             assert_eq!(made.get("data"), Some(&Data::text(text)), "{format}");
             assert_eq!(made.get("bytes"), Some(&Data::from(text.len() as u64)));
         }
-        let Some(Data::Str(gzip)) = run(items().with("compression", true)).unwrap().get("data").cloned() else { panic!() };
+        let Some(Data::Str(gzip)) = run(items().with("compression", true)).unwrap().get("data").cloned() else {
+            panic!()
+        };
         let mut text = String::new();
         flate2::read::GzDecoder::new(gzip.as_slice()).read_to_string(&mut text).unwrap();
         assert_eq!(text, "[{\"n\":1},{\"n\":2}]");
-        let Some(Data::Str(zst)) = run(items().with("compression", "zstd")).unwrap().get("data").cloned() else { panic!() };
+        let Some(Data::Str(zst)) = run(items().with("compression", "zstd")).unwrap().get("data").cloned() else {
+            panic!()
+        };
         assert_eq!(zstd::decode_all(zst.as_slice()).unwrap(), text.as_bytes());
     }
 
@@ -140,7 +144,8 @@ mod tests {
     /// `nil, "validation failed: …"`".
     #[test]
     fn rejections() {
-        let mixed = || Args::default().with("items", Data::List(vec![Data::Num(7.0), Data::map([("n", Data::Num(1.0))])]));
+        let mixed =
+            || Args::default().with("items", Data::List(vec![Data::Num(7.0), Data::map([("n", Data::Num(1.0))])]));
         let error = run(mixed().with("objects", true)).unwrap_err();
         assert_eq!(error, "validation failed: item 1: is a number, not an object");
         let made = run(mixed().with("objects", true).with("allow_rejects", true)).unwrap();

@@ -80,7 +80,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Data, Failure> {
             Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
         }
     }
-    let document = open.pop().filter(|_| open.is_empty()).ok_or_else(|| Failure::new("xml: the end of an element is missing"))?;
+    let document =
+        open.pop().filter(|_| open.is_empty()).ok_or_else(|| Failure::new("xml: the end of an element is missing"))?;
     if document.members.len() != 1 || !document.text.trim().is_empty() {
         return Err(Failure::new("xml: one element expected"));
     }

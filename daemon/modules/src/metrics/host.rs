@@ -60,8 +60,8 @@ fn round(value: f64) -> Data {
 
 /// `{used_mb, total_mb, percent, available_mb}`.
 pub(super) fn memory() -> Result<(f64, Data), Failure> {
-    let (total, available) =
-        memory_of(&read("/proc/meminfo")?).ok_or_else(|| Failure::new("/proc/meminfo: no MemTotal and MemAvailable"))?;
+    let (total, available) = memory_of(&read("/proc/meminfo")?)
+        .ok_or_else(|| Failure::new("/proc/meminfo: no MemTotal and MemAvailable"))?;
     let used = total - available;
     let percent = percent(used, total);
     let table = Data::map([
@@ -81,7 +81,8 @@ pub(super) fn disk(path: &Path) -> Result<(f64, Data), Failure> {
     if !output.status.success() {
         return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
     }
-    let (total, used, free) = columns(&String::from_utf8_lossy(&output.stdout)).ok_or_else(|| failed("df said nothing".into()))?;
+    let (total, used, free) =
+        columns(&String::from_utf8_lossy(&output.stdout)).ok_or_else(|| failed("df said nothing".into()))?;
     let percent = percent(used, used + free);
     let table = Data::map([
         ("used_gb", round(used / GIB)),

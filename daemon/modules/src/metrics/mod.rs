@@ -6,7 +6,9 @@ mod registry;
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-use sloth_lua::{Args, Body, BoxFuture, Call, Data, Failure, Function, LogLevel, LogLine, Module, Param, Reply, Stream, Tier, Type};
+use sloth_lua::{
+    Args, Body, BoxFuture, Call, Data, Failure, Function, LogLevel, LogLine, Module, Param, Reply, Stream, Tier, Type,
+};
 
 use self::registry::{Measured, REGISTRY, Series, describe};
 use crate::describe::{blocking, give, luau, may, named, need, number, pure, value};
@@ -26,12 +28,20 @@ const V: Param = named("value", &["v"], Type::Num);
 const TAGS: Param = may("tags", Type::Map, "{}");
 
 const FUNCTIONS: &[Function] = &[
-    value("system_cpu", &[], "number", "Percent of the processors that are busy.", Body::Async(|call| {
-        Box::pin(async move { give(host::cpu(&call).await?) })
-    })),
-    pure("system_memory", &[], "{used_mb: number, total_mb: number, percent: number, available_mb: number}", "Memory of the host.", |_| {
-        give(host::memory()?.1)
-    }),
+    value(
+        "system_cpu",
+        &[],
+        "number",
+        "Percent of the processors that are busy.",
+        Body::Async(|call| Box::pin(async move { give(host::cpu(&call).await?) })),
+    ),
+    pure(
+        "system_memory",
+        &[],
+        "{used_mb: number, total_mb: number, percent: number, available_mb: number}",
+        "Memory of the host.",
+        |_| give(host::memory()?.1),
+    ),
     blocking(
         "system_disk",
         &[may("path", Type::Str, "\"/\"")],
@@ -41,40 +51,56 @@ const FUNCTIONS: &[Function] = &[
     ),
     luau("runtime_info", &[], "{[string]: any}", "The VM of this run: coroutines, memory, version."),
     pure("_runtime", &[], "{[string]: any}", "What the prelude cannot know.", |_| runtime()),
-    pure("gauge", &[NAME, V, TAGS], "boolean", "Sets a value.", |a| {
-        take(a, Measured::Gauge(number(a, "value")?))
-    }),
-    pure("counter", &[NAME, Param { aliases: &["value"], ..may("inc", Type::Num, "1") }, TAGS], "boolean", "Adds to a counter.", |a| {
-        take(a, Measured::Counter(a.num("inc").unwrap_or(1.0)))
-    }),
+    pure("gauge", &[NAME, V, TAGS], "boolean", "Sets a value.", |a| take(a, Measured::Gauge(number(a, "value")?))),
+    pure(
+        "counter",
+        &[NAME, Param { aliases: &["value"], ..may("inc", Type::Num, "1") }, TAGS],
+        "boolean",
+        "Adds to a counter.",
+        |a| take(a, Measured::Counter(a.num("inc").unwrap_or(1.0))),
+    ),
     pure("histogram", &[NAME, V, TAGS], "boolean", "Adds an observation, durations in seconds.", |a| {
         take(a, Measured::Observed(number(a, "value")?))
     }),
-    luau("timer", &[NAME, need("fn", Type::Function), TAGS], "(number, ...any)", "Calls a function; milliseconds, then its results."),
-    pure("get_custom", &[NAME], "any", "A measured value: a table, or a list of them where there are several series.", |a| {
-        let name = a.text("name")?;
-        let mut found: Vec<Data> =
-            REGISTRY.snapshot(Some(&name)).iter().map(|(series, value)| describe(series, value)).collect();
-        match found.len() {
-            0 => Err(Failure::new(format!("nothing was measured as {name}"))),
-            1 => give(found.remove(0)),
-            _ => give(Data::List(found)),
-        }
-    }),
+    luau(
+        "timer",
+        &[NAME, need("fn", Type::Function), TAGS],
+        "(number, ...any)",
+        "Calls a function; milliseconds, then its results.",
+    ),
+    pure(
+        "get_custom",
+        &[NAME],
+        "any",
+        "A measured value: a table, or a list of them where there are several series.",
+        |a| {
+            let name = a.text("name")?;
+            let mut found: Vec<Data> =
+                REGISTRY.snapshot(Some(&name)).iter().map(|(series, value)| describe(series, value)).collect();
+            match found.len() {
+                0 => Err(Failure::new(format!("nothing was measured as {name}"))),
+                1 => give(found.remove(0)),
+                _ => give(Data::List(found)),
+            }
+        },
+    ),
     pure("list_custom", &[], "{any}", "All measured values.", |_| {
         give(Data::List(REGISTRY.snapshot(None).iter().map(|(series, value)| describe(series, value)).collect()))
     }),
     value(
         "alert",
-        &[
-            NAME,
-            may("options", Type::Map, "{}"),
-        ],
+        &[NAME, may("options", Type::Map, "{}")],
         "boolean",
         "Says that something needs attention: level, message, threshold, value. Once, until `firing = false` ends it.",
         Body::Now(alert),
     ),
-    value("health_status", &[], "{overall: string, cpu: any, memory: any, disk: any, timestamp: number}", "Whether the host is well.", Body::Async(health)),
+    value(
+        "health_status",
+        &[],
+        "{overall: string, cpu: any, memory: any, disk: any, timestamp: number}",
+        "Whether the host is well.",
+        Body::Async(health),
+    ),
 ];
 
 fn take(args: &Args, measured: Measured) -> Reply {
@@ -109,7 +135,10 @@ fn alert(call: &Call) -> Reply {
         "warning" | "warn" => LogLevel::Warn,
         "error" | "critical" => LogLevel::Error,
         other => {
-            return Err(Failure::argument("level", format_args!("info, warning, error or critical expected, got {other:?}")));
+            return Err(Failure::argument(
+                "level",
+                format_args!("info, warning, error or critical expected, got {other:?}"),
+            ));
         }
     };
     let ends = options.get("firing") == Some(&Data::Bool(false));
@@ -193,6 +222,8 @@ mod tests {
     async fn the_host_has_a_health() {
         let health = health(Caller::new().call(Args::default())).await.unwrap().remove(0);
         assert!(health.get("cpu").unwrap().get("usage").is_some());
-        assert!(["healthy", "warning", "critical"].contains(&health.get("overall").unwrap().to_text().unwrap().as_str()));
+        assert!(
+            ["healthy", "warning", "critical"].contains(&health.get("overall").unwrap().to_text().unwrap().as_str())
+        );
     }
 }

@@ -77,7 +77,9 @@ impl Series {
                 for (key, value) in entries {
                     let text = match value {
                         Data::Bool(value) => value.to_string(),
-                        value => value.to_text().ok_or_else(|| Failure::argument("tags", format_args!("`{key}` is no text")))?,
+                        value => value
+                            .to_text()
+                            .ok_or_else(|| Failure::argument("tags", format_args!("`{key}` is no text")))?,
                     };
                     series.tags.insert(tag_name(key), text);
                 }
