@@ -15,6 +15,7 @@ mod files;
 pub mod fs;
 pub mod git;
 mod http;
+mod io_shim;
 mod keep;
 pub mod log;
 mod math;
@@ -62,6 +63,7 @@ static HERE: &[&Module] = &[
     &data::MODULE,
     &metrics::MODULE,
     &reliability::MODULE,
+    &io_shim::MODULE,
 ];
 
 const ALL: usize = HERE.len() + absent::ABSENT.len();
