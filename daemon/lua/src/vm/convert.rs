@@ -154,12 +154,6 @@ fn mark(meta: &Table) -> Option<String> {
     meta.raw_get::<Option<String>>(MARK).ok().flatten()
 }
 
-/// Whether a table is the result of a command.
-pub(crate) fn is_result(value: &Value) -> bool {
-    matches!(value, Value::Table(table)
-        if table.metatable().and_then(|meta| mark(&meta)).as_deref() == Some("result"))
-}
-
 /// Text of a string, a number, or a table that stands for a text. `None`: it is none.
 pub(crate) fn text(value: &Value) -> Result<Option<Vec<u8>>, String> {
     Ok(match value {

@@ -86,8 +86,6 @@ pub(crate) struct Inner {
     /// Goroutines that outlive their tasks, by workflow.
     detached: RefCell<HashMap<String, Rc<Group>>>,
     born: Instant,
-    /// For file-level names that are modules (W101).
-    pub(crate) warnings: RefCell<Vec<Diagnostic>>,
 }
 
 /// Functions of the script that the engine knows by number.
@@ -158,7 +156,6 @@ impl Vm {
             collected: Cell::default(),
             detached: RefCell::default(),
             born: Instant::now(),
-            warnings: RefCell::default(),
         });
         sandbox::build(&inner)?;
         let weak = Rc::downgrade(&inner);
