@@ -186,7 +186,7 @@ async fn live(arguments: &Arguments, places: Places, live: Live, store: Store, o
         Ok(())
     });
     tasks.spawn(engine.run(alarm));
-    let end = serve_until_stopped(
+    let end = Box::pin(serve_until_stopped(
         places,
         live,
         store,
@@ -199,7 +199,7 @@ async fn live(arguments: &Arguments, places: Places, live: Live, store: Store, o
         going,
         &mut tasks,
         carrier.id(),
-    )
+    ))
     .await;
     if notify::patiently(tokio::time::timeout(ENGINE_STOP, handle.stop())).await.is_err() {
         tracing::error!("what was pending could not be written in time; it is recovered at the next start");

@@ -160,6 +160,11 @@ impl Schedule {
         })
     }
 
+    /// The first instant of its trigger since that was set: until then nobody has to look at it.
+    pub fn first_due(&self) -> Option<Moment> {
+        self.trigger.next_after(&self.zone, self.trigger_since)
+    }
+
     /// The catch-up policy in force: missed instants of fixed triggers are worth one run, those of interval triggers none.
     pub fn catch_up(&self) -> CatchUp {
         self.catch_up.unwrap_or(match self.trigger.kind() {

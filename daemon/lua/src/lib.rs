@@ -8,6 +8,7 @@ pub mod define;
 mod host;
 mod module;
 mod std;
+pub mod types;
 mod vm;
 
 pub use data::Data;

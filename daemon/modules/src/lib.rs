@@ -13,20 +13,25 @@ pub mod facts;
 pub mod file_ops;
 mod files;
 pub mod fs;
+pub mod git;
 mod http;
+mod io_shim;
 mod keep;
+pub mod log;
 mod math;
 mod metrics;
 mod modes;
 mod net;
 mod reliability;
 mod strings;
+pub mod system;
 pub mod template;
 #[cfg(test)]
 mod testing;
 mod time;
 mod utils;
 mod validate;
+pub mod workdir;
 
 use sloth_lua::Module;
 
@@ -35,11 +40,15 @@ pub(crate) use ending::ended;
 /// What this build has, in the order of the documentation.
 static HERE: &[&Module] = &[
     &exec::MODULE,
+    &log::MODULE,
     &fs::MODULE,
     &file_ops::MODULE,
     &file_ops::FILE,
-    &facts::MODULE,
+    &workdir::MODULE,
     &template::MODULE,
+    &git::MODULE,
+    &facts::MODULE,
+    &system::MODULE,
     &http::MODULE,
     &documents::JSON_MODULE,
     &documents::YAML_MODULE,
@@ -54,6 +63,7 @@ static HERE: &[&Module] = &[
     &data::MODULE,
     &metrics::MODULE,
     &reliability::MODULE,
+    &io_shim::MODULE,
 ];
 
 const ALL: usize = HERE.len() + absent::ABSENT.len();

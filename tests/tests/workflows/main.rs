@@ -7,5 +7,6 @@ mod examples;
 mod hostile;
 mod language;
 mod life;
+mod proxy;
 mod schedule;
 mod support;

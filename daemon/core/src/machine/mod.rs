@@ -327,7 +327,7 @@ impl Machine {
             Input::WorkerSaid { key, news } => self.worker_said(now, key, news, effects),
             Input::RunWithdrawn(run) => self.run_withdrawn(now, run, effects),
             Input::CancelAsked { run, force, compensate, asked_by, token } => {
-                self.cancel_asked(now, run, force, compensate, &asked_by, token, effects);
+                self.cancel_asked(now, run, (force, compensate), &asked_by, token, effects);
             }
             Input::EditBegun(id) => self.edit_begun(now, id, effects),
             Input::EditEnded(id, edit) => self.edit_ended(now, id, edit, effects),

@@ -168,7 +168,7 @@ impl Store {
         let stored = Stored {
             schedule: s.clone(),
             mark: s.trigger_since,
-            next_due: Some(s.trigger_since),
+            next_due: s.first_due(),
             stats: Stats::default(),
             deleted: false,
             versions: vec![s.clone()],
@@ -192,7 +192,7 @@ impl Store {
             row.close(s.trigger_since, s.trigger_epoch);
             row.history.push(period(s));
             row.mark = s.trigger_since;
-            row.next_due = Some(s.trigger_since);
+            row.next_due = s.first_due();
             self.unplanned_after(s.id, s.trigger_since);
         }
         Ok(())

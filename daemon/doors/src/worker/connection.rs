@@ -45,7 +45,8 @@ pub(super) async fn talk(stream: UnixStream, uid: Uid, service: Service) {
     tracing::debug!(SLOTH_RUN = %run, worker = hello.worker, fresh = hello.fresh, "a worker is connected");
     incoming.allow(MESSAGE_MAX);
     let (out, waiting) = mpsc::channel(ASKS_MAX);
-    let writer = tokio::spawn(write(writing, waiting));
+    let mut writer = JoinSet::new();
+    writer.spawn(write(writing, waiting));
     if out.send(first).await.is_ok()
         && let Err(why) = Box::pin(serve(incoming, session, orders, &out)).await
     {
@@ -53,7 +54,7 @@ pub(super) async fn talk(stream: UnixStream, uid: Uid, service: Service) {
         let _ = out.send(ToWorker::Refused { code: why.code, message: why.message }).await;
     }
     drop(out);
-    let _ = writer.await;
+    let _ = writer.join_next().await;
 }
 
 async fn refuse(writing: &mut OwnedWriteHalf, code: &str, message: &str) {

@@ -213,6 +213,11 @@ impl World {
         self.drive(self.vm.define(program, self.given.clone(), self.ctx(None)))
     }
 
+    /// Defines a program.
+    pub(crate) fn define_program(&self, program: Program) -> Result<Defined, Vec<Diagnostic>> {
+        self.drive(self.vm.define(program, self.given.clone(), self.ctx(None)))
+    }
+
     /// Defines a file that must be good.
     #[track_caller]
     pub(crate) fn good(&self, source: &str) -> Defined {

@@ -1,7 +1,6 @@
 //! The standard library of the language: what scripts have without any module of the host. It is written in Luau over
 //! the primitives of the VM; here is its description.
 
-mod absent;
 mod describe;
 mod flow;
 mod goroutine;
@@ -9,7 +8,7 @@ mod system;
 
 use crate::module::Module;
 
-/// Its modules, and those that this build only knows by name.
+/// Its modules.
 pub(crate) const STANDARD: &[&Module] = &[
     &goroutine::MODULE,
     &flow::ASYNC,
@@ -20,5 +19,3 @@ pub(crate) const STANDARD: &[&Module] = &[
     &system::IO,
     &system::BRIDGE,
 ];
-
-pub(crate) use absent::ABSENT;

@@ -139,8 +139,8 @@ impl Binder {
             let kind = param.map(|param| param.kind);
             let options = match value {
                 Value::Table(table) if Some(index) == last && index > 0 && !stands_for_text(table) => {
-                    !kind.is_some_and(takes_table)
-                        && !(kind.is_none() && self.function.variadic && !self.is_options(table))
+                    let kept = kind.is_none() && self.function.variadic && !self.is_options(table);
+                    !(kind.is_some_and(takes_table) || kept)
                 }
                 _ => false,
             };

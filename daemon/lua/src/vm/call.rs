@@ -145,7 +145,7 @@ impl Inner {
     /// Gives a reply back when it need not be recorded (any more); else records it first.
     pub(crate) fn record(&self, id: OpId, reply: Reply) -> Option<Reply> {
         let mut ops = self.ops.borrow_mut();
-        let Some(op) = ops.get_mut(id) else { return None };
+        let op = ops.get_mut(id)?;
         if let Some(kept) = op.kept.take() {
             // The answer of the journal has come; where it failed, the script goes on: slothd is asked again by a
             // later record, and a resumed run repeats this call.

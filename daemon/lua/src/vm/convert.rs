@@ -8,7 +8,7 @@ use crate::data::{Data, number_text};
 /// Nesting of tables.
 const DEPTH_MAX: usize = 100;
 /// Values in one argument.
-const NODES_MAX: usize = 4_000_000;
+const NODES_MAX: usize = 1_000_000;
 /// Bytes of its strings.
 const BYTES_MAX: usize = 256 << 20;
 
@@ -152,12 +152,6 @@ fn key_text(key: &Value) -> Option<String> {
 
 fn mark(meta: &Table) -> Option<String> {
     meta.raw_get::<Option<String>>(MARK).ok().flatten()
-}
-
-/// Whether a table is the result of a command.
-pub(crate) fn is_result(value: &Value) -> bool {
-    matches!(value, Value::Table(table)
-        if table.metatable().and_then(|meta| mark(&meta)).as_deref() == Some("result"))
 }
 
 /// Text of a string, a number, or a table that stands for a text. `None`: it is none.

@@ -14,6 +14,8 @@ mod inbox;
 mod interrupt;
 mod natives;
 mod ops;
+mod own;
+mod prepass;
 mod registry;
 mod results;
 mod sandbox;
@@ -38,6 +40,7 @@ use fiber::{Fiber, Group, Scope};
 use inbox::Inbox;
 use interrupt::Watch;
 use ops::{OpId, Ops};
+pub(crate) use own::own_chunk;
 use registry::Registry;
 use results::Metas;
 use schedule::Ready;
@@ -83,8 +86,6 @@ pub(crate) struct Inner {
     /// Goroutines that outlive their tasks, by workflow.
     detached: RefCell<HashMap<String, Rc<Group>>>,
     born: Instant,
-    /// For file-level names that are modules (W101).
-    pub(crate) warnings: RefCell<Vec<Diagnostic>>,
 }
 
 /// Functions of the script that the engine knows by number.
@@ -155,7 +156,6 @@ impl Vm {
             collected: Cell::default(),
             detached: RefCell::default(),
             born: Instant::now(),
-            warnings: RefCell::default(),
         });
         sandbox::build(&inner)?;
         let weak = Rc::downgrade(&inner);

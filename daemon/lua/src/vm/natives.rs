@@ -93,7 +93,7 @@ fn basic(inner: &Rc<Inner>, host: &Table) -> mlua::Result<()> {
     add(inner, host, "load", |inner, (source, name, env): (mlua::LuaString, String, Table)| {
         match inner.compile(&source.as_bytes(), &name, &env) {
             Ok(function) => Ok((Some(function), None)),
-            Err(message) => Ok((None, Some(message))),
+            Err(fault) => Ok((None, Some(fault.message))),
         }
     })
 }

@@ -6,9 +6,10 @@ use std::rc::Rc;
 
 use mlua::{Function as LuaFunction, Lua, Table, Value};
 
+use super::own::own_chunk;
 use super::{Inner, Vm};
 use crate::module::{Body, Function, Module, Tier};
-use crate::std::{ABSENT, STANDARD};
+use crate::std::STANDARD;
 
 /// Where a function of a module is.
 #[derive(Clone, Copy)]
@@ -33,7 +34,7 @@ impl Registry {
         let mut names = HashMap::new();
         let mut order: Vec<&'static Module> = Vec::new();
         // Modules that are here come before those that are only known by name.
-        let all = STANDARD.iter().chain(modules).chain(ABSENT).copied();
+        let all = STANDARD.iter().chain(modules).copied();
         let (here, absent): (Vec<_>, Vec<_>) = all.partition(|module| module.tier == Tier::Here);
         for module in here.into_iter().chain(absent) {
             if names.contains_key(module.name) {
@@ -126,7 +127,7 @@ impl Inner {
         }
         if !module.prelude.is_empty() {
             let name = format!("=[sloth {}]", module.name);
-            let chunk = self.lua.load(module.prelude).set_name(name).into_function()?;
+            let chunk = own_chunk(&self.lua, module.prelude, &name)?;
             chunk.call::<()>((table.clone(), self.kernel().sys.clone()))?;
         }
         for function in module.functions {

@@ -5,6 +5,8 @@ use std::rc::Rc;
 use mlua::chunk::{ChunkMode, Compiler};
 use mlua::{Function, LightUserData, Table, Value};
 
+use super::own::own_chunk;
+use super::prepass::{SourceFault, looks_like_blocks, prepass};
 use super::results::Metas;
 use super::{Inner, Kernel, natives, upgrade};
 
@@ -61,13 +63,13 @@ pub(crate) fn build(inner: &Rc<Inner>) -> mlua::Result<()> {
     }
     let host_tag = Value::LightUserData(LightUserData(std::ptr::without_provenance_mut(1)));
     let user_tag = Value::LightUserData(LightUserData(std::ptr::without_provenance_mut(2)));
-    let chunk = lua.load(include_str!("kernel.luau")).set_name("=[sloth]").into_function()?;
+    let chunk = own_chunk(lua, include_str!("kernel.luau"), "=[sloth]")?;
     let sys: Table = chunk.call((host.clone(), host_tag.clone(), user_tag))?;
     sys.raw_set("host", host)?;
     for source in
         [include_str!("../std/base.luau"), include_str!("../std/error.luau"), include_str!("../std/late.luau")]
     {
-        let chunk = lua.load(source).set_name("=[sloth]").into_function()?;
+        let chunk = own_chunk(lua, source, "=[sloth]")?;
         chunk.call::<()>((sys.clone(), globals.clone()))?;
     }
     lua.set_named_registry_value("sloth.error_object", sys.raw_get::<Function>("error_object")?)?;
@@ -142,13 +144,14 @@ fn extend(inner: &Rc<Inner>, library: Table, name: &'static str) -> mlua::Result
 }
 
 impl Inner {
-    /// Compiles source text, never bytecode.
-    pub(crate) fn compile(&self, source: &[u8], name: &str, env: &Table) -> Result<Function, String> {
-        if source.first() == Some(&0) || source.starts_with(b"\x1b") {
-            return Err(format!("{name}: bytecode cannot be loaded"));
-        }
+    /// Compiles source text, never bytecode. The name begins with `=` or `@`, which messages leave out.
+    pub(crate) fn compile(&self, source: &[u8], name: &str, env: &Table) -> Result<Function, SourceFault> {
+        let shown = name.trim_start_matches(['=', '@']);
+        let placed =
+            |fault: SourceFault| SourceFault { message: format!("{shown}:{}: {}", fault.line, fault.message), ..fault };
+        let text = prepass(source).map_err(placed)?;
         self.lua
-            .load(source)
+            .load(text.as_ref())
             .set_name(name)
             .set_mode(ChunkMode::Text)
             // The library's `math.round` has digits; the compiler's own would be called instead of it.
@@ -157,11 +160,26 @@ impl Inner {
             )
             .set_environment(env.clone())
             .into_function()
-            .map_err(|error| match error {
-                mlua::Error::SyntaxError { message, .. } => message,
-                other => other.to_string(),
+            .map_err(|error| {
+                let message = match error {
+                    mlua::Error::SyntaxError { message, .. } => message,
+                    other => other.to_string(),
+                };
+                let blocks = looks_like_blocks(source);
+                SourceFault {
+                    code: if blocks { "E105" } else { "E101" },
+                    line: line_of(&message),
+                    column: 0,
+                    message,
+                    hint: blocks.then_some("fields of a table are separated by commas: task \"x\" { a = 1, b = 2 }"),
+                }
             })
     }
+}
+
+/// Line number in a message of the compiler, `file:12: …`.
+fn line_of(message: &str) -> u32 {
+    message.split(':').filter_map(|part| part.parse().ok()).next().unwrap_or(0)
 }
 
 impl super::Vm {

@@ -1,6 +1,7 @@
 //! The module `data`: formats, tables and files in batches. What needs functions of the script, or only moves values
 //! around, is in the prelude.
 
+mod array;
 mod batches;
 mod table;
 mod transform;
@@ -18,7 +19,7 @@ pub const MODULE: Module = Module {
     tier: Tier::Here,
     about: "Formats, tables, and files in batches.",
     functions: FUNCTIONS,
-    prelude: concat!(include_str!("../forms.luau"), include_str!("data.luau")),
+    prelude: concat!(include_str!("../forms.luau"), include_str!("data.luau"), include_str!("lists.luau")),
 };
 
 const TEXT: &[Param] = &[named("text", &["s"], Type::Str)];

@@ -23,14 +23,16 @@ mod tests;
 mod words;
 
 pub use background::end_background;
+pub use calls::millis;
 pub use children::reap_orphans;
 pub use environment::PATH;
+pub use functions::{kill, run as run_call, which};
 pub use limits::{limit_attempt, release};
 pub use result::ExecResult;
 pub use run::{quiet, run, run_quietly};
 pub use settings::{Settings, configure};
 pub use spec::{CommandSpec, KILL_GRACE, Limits, MAX_OUTPUT, Program, Stdin};
-pub use table::MODULE;
+pub use table::{MODULE, OPTIONS};
 
 /// The environment that commands inherit.
 pub fn inherited_environment() -> std::collections::BTreeMap<String, String> {

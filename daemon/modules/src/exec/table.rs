@@ -53,7 +53,8 @@ macro_rules! exec_options {
     };
 }
 
-const OPTIONS: &[Param] = exec_options![];
+/// Options of `exec.run`.
+pub const OPTIONS: &[Param] = exec_options![];
 const SCRIPT_OPTIONS: &[Param] = exec_options![may("interpreter", Type::Str, ""), may("args", Type::StrOrList, "{}")];
 const START_OPTIONS: &[Param] = exec_options![may("detach", Type::Bool, "false"), may("_lines", Type::Bool, "false")];
 const SSH_OPTIONS: &[Param] = exec_options![

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use sloth_lua::{Data, Failure};
 
-pub use hardware::{cpu, disks, load, memory, mounts, processes, uptime};
+pub use hardware::{cpu, disks, load, memory, processes, threads, uptime, usage};
 pub use network::interfaces;
 pub use table::MODULE;
 

@@ -1,7 +1,6 @@
 //! The library as scripts see it: both calling forms, preludes, callbacks, errors.
 
-// Helpers of tests may do what tests may.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod data;
 mod formats;

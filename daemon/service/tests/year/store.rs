@@ -64,7 +64,7 @@ impl Store {
     pub fn new(schedules: Vec<Schedule>) -> Store {
         let stored = |schedule: Schedule| Stored {
             mark: schedule.trigger_since,
-            next_due: Some(schedule.trigger_since),
+            next_due: schedule.first_due(),
             stats: Stats::default(),
             rows: BTreeMap::new(),
             folded: None,

@@ -11,7 +11,7 @@ impl Apply<'_> {
     pub(super) fn schedule_created(&self, s: &Schedule) -> Result<(), StoreError> {
         self.execute(
             "INSERT INTO schedules (id, owner, name, revision, enabled, definition, mark, next_due, trigger_class)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             params![
                 Key::new(s.id.uuid()),
                 s.owner.0,
@@ -20,6 +20,7 @@ impl Apply<'_> {
                 s.enabled == Enabled::Yes,
                 definition::write(s)?,
                 s.trigger_since.micros(),
+                s.first_due().map(Moment::micros),
                 definition::trigger_class(&s.trigger)
             ],
         )
@@ -69,8 +70,8 @@ impl Apply<'_> {
         self.open_trigger(s)?;
         self.unplanned_after(s.id, s.trigger_since)?;
         self.execute(
-            "UPDATE schedules SET mark = ?2, next_due = ?2 WHERE id = ?1",
-            params![key, s.trigger_since.micros()],
+            "UPDATE schedules SET mark = ?2, next_due = ?3 WHERE id = ?1",
+            params![key, s.trigger_since.micros(), s.first_due().map(Moment::micros)],
         )?;
         Ok(())
     }

@@ -89,6 +89,16 @@ fn recovery_reads_what_is_open() {
 }
 
 #[test]
+fn what_comes_next_is_known_as_soon_as_it_is_added() {
+    let (_dir, store) = store();
+    for (n, trigger) in [(1, "manual"), (2, "0 0 1 1 *"), (3, "30 13 * * *"), (4, "0 14 * * *")] {
+        store.write(vec![created(&schedule(n, &format!("s{n}"), trigger))]).expect("written");
+    }
+    let next = store.next_due_hint(NOON).expect("read").expect("there is one");
+    assert_eq!((next.schedule.name.as_str(), next.next_due), ("s3", next.schedule.first_due()));
+}
+
+#[test]
 fn what_the_views_ask() {
     let (_dir, store) = many_runs();
     let open = store.open_runs(None).expect("read");

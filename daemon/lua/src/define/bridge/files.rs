@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use mlua::{Function, Lua, Table, Value};
+use sloth_core::workflow::{Diagnostic, Place};
 
+use super::phase::split;
 use super::program::tidy_path;
 use super::{Define, define_of};
 use crate::define::fault::Fault;
@@ -14,11 +16,18 @@ const ENDINGS: [&str; 4] = [".lua", ".sloth", ".luau", "/init.lua"];
 
 impl Define {
     /// Compiles a file of the program.
-    pub(super) fn chunk(&self, key: &str, bytes: &[u8]) -> Result<Function, Fault> {
-        let inner = self.vm.upgrade().ok_or_else(|| Fault::new("E100", "the VM has ended"))?;
-        let source = super::phase::prepared(key, bytes)?;
-        let env = crate::vm::Vm(Rc::clone(&inner)).file_env().map_err(|error| Fault::new("E100", error.to_string()))?;
-        inner.compile(&source, &format!("={key}"), &env).map_err(|message| Fault::new("E101", message))
+    pub(super) fn chunk(&self, key: &str, bytes: &[u8]) -> Result<Function, Box<Diagnostic>> {
+        let found = |code, message: String, line, column, hint: Option<&str>| {
+            let place = Place { file: key.to_owned(), line, column };
+            Box::new(Diagnostic { code, message, place, excerpt: String::new(), hint: hint.map(str::to_owned) })
+        };
+        let broken = |message: String| found("E100", message, 1, 1, None);
+        let inner = self.vm.upgrade().ok_or_else(|| broken("the VM has ended".to_owned()))?;
+        let env = crate::vm::Vm(Rc::clone(&inner)).file_env().map_err(|error| broken(error.to_string()))?;
+        inner.compile(bytes, &format!("={key}"), &env).map_err(|fault| {
+            let message = split(&fault.message).map_or(fault.message.as_str(), |(_, message)| message).to_owned();
+            found(fault.code, message, fault.line.max(1), fault.column, fault.hint)
+        })
     }
 
     fn may_import(&self, path: &Path, invocation: &Path) -> bool {
@@ -88,7 +97,7 @@ fn found(define: &Define, key: String, bytes: &[u8]) -> mlua::Result<Found> {
     if define.loaded.borrow().contains_key(&key) {
         return Ok((key, None));
     }
-    let chunk = define.chunk(&key, bytes).map_err(|fault| define.raise(fault))?;
+    let chunk = define.chunk(&key, bytes).map_err(|found| define.raise_at(*found))?;
     Ok((key, Some(chunk)))
 }
 

@@ -5,10 +5,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use serde_json::Map;
+use sloth_core::workflow::expr::Expr;
 use sloth_core::workflow::{Defined, Diagnostic, Level, Place, RunnerConfig, Workflow};
 
 use super::Define;
-use crate::define::draft::{Element, WorkflowDraft};
+use crate::define::draft::{Cond, Element, WorkflowDraft};
 use crate::define::expand::{Metadata, Rules, expand, implicit, sort};
 use crate::define::fault::Fault;
 use crate::host::Mode;
@@ -55,9 +56,31 @@ impl Define {
         let Some(task) = self.desk.task(name) else {
             return Err(vec![self.lost(format!("task {name:?} not found"))]);
         };
-        let mut draft = WorkflowDraft { tasks: vec![Element::Task(task)], ..WorkflowDraft::default() };
+        // It is wanted now, whatever it would wait for in a workflow.
+        let mut alone = match task.try_borrow() {
+            Ok(task) => task.clone(),
+            Err(_) => return Err(vec![self.lost(format!("task {name:?} is being changed"))]),
+        };
+        alone.depends.clear();
+        alone.next_if_fail.clear();
+        alone.condition.take_if(|cond| self.names_tasks(cond));
+        alone.abort_if.take_if(|cond| self.names_tasks(cond));
+        let alone = Element::Task(Rc::new(RefCell::new(alone)));
+        let mut draft = WorkflowDraft { tasks: vec![alone], ..WorkflowDraft::default() };
         draft.workflow.name = name.to_owned();
         self.graph_of(draft)
+    }
+
+    /// Whether a condition is about other tasks of the file.
+    fn names_tasks(&self, cond: &Cond) -> bool {
+        match cond {
+            Cond::Text(text, _) | Cond::Expression(text, _) => {
+                let text = text.strip_prefix("expr:").unwrap_or(text);
+                Expr::parse(text).is_ok_and(|expr| expr.names().iter().any(|name| self.desk.task(name).is_some()))
+            }
+            Cond::When(_) => true,
+            Cond::Fixed(_) | Cond::Function(_) => false,
+        }
     }
 
     /// A registered workflow, as it is now.

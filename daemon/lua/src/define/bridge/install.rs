@@ -1,14 +1,12 @@
 //! The globals of the definition side.
 
-use std::sync::OnceLock;
-
-use mlua::chunk::{ChunkMode, Compiler};
 use mlua::{Lua, MultiValue, Table, Value};
 
 use super::objects::{Kind, Object};
 use super::{Define, compose, define_of, files, values};
 use crate::define::fault::Fault;
 use crate::define::raw::Raw;
+use crate::vm::own_chunk;
 
 /// What is in Luau.
 const SOURCE: &str = include_str!("define.luau");
@@ -37,29 +35,14 @@ pub(super) fn install(lua: &Lua, define: &Define) -> mlua::Result<()> {
     let inner = define.inner()?;
     let sys = &inner.kernel().sys;
     let globals = lua.globals();
-    static DEFINE: OnceLock<Vec<u8>> = OnceLock::new();
-    static LIBRARIES: OnceLock<Vec<u8>> = OnceLock::new();
-    static THIS: OnceLock<Vec<u8>> = OnceLock::new();
-    compiled(lua, &DEFINE, SOURCE, "=[sloth define]")?.call::<()>((sys, &globals, &host))?;
-    compiled(lua, &LIBRARIES, ENGINE, "=[sloth engine]")?.call::<()>((sys, &globals, &host))?;
-    let makers: Table = compiled(lua, &THIS, OBJECTS, "=[sloth this]")?.call((sys, &globals, &host))?;
+    own_chunk(lua, SOURCE, "=[sloth define]")?.call::<()>((sys, &globals, &host))?;
+    own_chunk(lua, ENGINE, "=[sloth engine]")?.call::<()>((sys, &globals, &host))?;
+    let makers: Table = own_chunk(lua, OBJECTS, "=[sloth this]")?.call((sys, &globals, &host))?;
     *define.makers.borrow_mut() = Some(makers);
     for (kind, owner) in [(Kind::Task, "task"), (Kind::Workflow, "workflow"), (Kind::Desc, "descriptor")] {
         define.set_method(kind, "run", host.raw_get(format!("run_{owner}"))?);
     }
     globals.raw_set("params", define.map_to_lua(lua, &define.given.params)?)
-}
-
-/// A chunk of ours, compiled once per process.
-fn compiled(lua: &Lua, cache: &OnceLock<Vec<u8>>, source: &str, name: &str) -> mlua::Result<mlua::Function> {
-    let bytes = match cache.get() {
-        Some(bytes) => bytes,
-        None => {
-            let bytes = Compiler::new().set_optimization_level(1).set_debug_level(1).compile(source)?;
-            cache.get_or_init(|| bytes)
-        }
-    };
-    lua.load(bytes.as_slice()).set_name(name).set_mode(ChunkMode::Binary).into_function()
 }
 
 fn constructors(lua: &Lua, host: &Table) -> mlua::Result<()> {

@@ -81,23 +81,27 @@ impl Define {
 
     /// An error for the script; left uncaught it becomes the finding again.
     fn raise(&self, fault: Fault) -> mlua::Error {
-        let place = self.desk.place();
-        let hint = fault.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
-        let text = format!("{}:{}: {}: {}{hint}", place.file, place.line, fault.code, fault.message);
+        self.raise_at(Diagnostic {
+            code: fault.code,
+            message: fault.message,
+            place: self.desk.place(),
+            excerpt: String::new(),
+            hint: fault.hint,
+        })
+    }
+
+    /// The same for a finding that has a place of its own.
+    fn raise_at(&self, found: Diagnostic) -> mlua::Error {
+        let hint = found.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        let Diagnostic { code, message, place, .. } = &found;
+        let text = format!("{}:{}: {code}: {message}{hint}", place.file, place.line);
         if self.defining.get() {
-            let finding = Diagnostic {
-                code: fault.code,
-                message: fault.message,
-                place,
-                excerpt: String::new(),
-                hint: fault.hint,
-            };
             let mut raised = self.raised.borrow_mut();
             // A script that raises and catches in a loop must not fill memory.
             if raised.len() >= 100 {
                 raised.remove(0);
             }
-            raised.push((text.clone(), finding));
+            raised.push((text.clone(), found));
         }
         mlua::Error::runtime(text)
     }

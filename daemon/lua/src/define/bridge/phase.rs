@@ -10,7 +10,7 @@ use mlua::{MultiValue, Value};
 use serde_json::Map;
 use sloth_core::workflow::{Defined, Diagnostic, FnRef, Level, Place, RunnerConfig};
 
-use super::program::{FILE_MAX, Given, Program};
+use super::program::{Given, Program};
 use super::{Define, freeze, install, shapes};
 use crate::define::desk::Desk;
 use crate::define::expand::Metadata;
@@ -19,20 +19,6 @@ use crate::define::raw::Raw;
 use crate::define::words::runner_config;
 use crate::host::Ctx;
 use crate::vm::{LocalBoxFuture, Raised, Vm};
-
-/// A file without its byte order mark and first line of a script, checked.
-pub(super) fn prepared(key: &str, bytes: &[u8]) -> Result<Vec<u8>, Fault> {
-    if bytes.len() > FILE_MAX {
-        return Err(Fault::new("E101", format!("{key}: the file has more than 4 MiB")));
-    }
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut source = bytes.to_vec();
-    if source.starts_with(b"#!") {
-        // A comment keeps the line numbers.
-        source[..2].copy_from_slice(b"--");
-    }
-    Ok(source)
-}
 
 impl Vm {
     /// Evaluates a program and gives what it defines, or all that is wrong with it. Once per VM.
@@ -114,7 +100,7 @@ impl Vm {
         };
         let chunk = match define.chunk(&main, &bytes) {
             Ok(chunk) => chunk,
-            Err(fault) => return Err(define.finished(vec![syntax(fault, &main)])),
+            Err(found) => return Err(define.finished(vec![*found])),
         };
         let limit = self.0.settings.definition_timeout;
         let part = Arc::new(ctx.part(Some(Instant::now() + limit)));
@@ -179,20 +165,11 @@ fn finding(code: &'static str, message: String) -> Diagnostic {
 }
 
 /// `main.sloth:7: message` of a compiler or of an error.
-fn split(text: &str) -> Option<(Place, &str)> {
+pub(super) fn split(text: &str) -> Option<(Place, &str)> {
     let (file, rest) = text.split_once(':')?;
     let (line, message) = rest.split_once(':')?;
     let line = line.trim().parse().ok()?;
     Some((Place { file: file.to_owned(), line, column: 0 }, message.trim_start()))
-}
-
-fn syntax(fault: Fault, main: &str) -> Diagnostic {
-    let place = Place { file: main.to_owned(), line: 1, column: 1 };
-    let (place, message) = match split(&fault.message) {
-        Some((place, message)) => (place, message.to_owned()),
-        None => (place, fault.message.clone()),
-    };
-    Diagnostic { code: fault.code, message, place, excerpt: String::new(), hint: fault.hint }
 }
 
 impl Define {

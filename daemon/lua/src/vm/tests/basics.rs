@@ -38,7 +38,6 @@ fn a_module_that_is_not_in_this_build_answers_when_called() {
     let world = world();
     let text = "away.thing is not available in this build";
     assert_eq!(world.values("local a = away; return a.thing('x')"), json!([null, text]));
-    assert_eq!(world.values("return pkg.install('x')"), json!([null, "pkg.install is not available in this build"]));
 }
 
 #[test]
@@ -124,7 +123,7 @@ fn values_keep_their_kind_across_the_border() {
     let error = world.error("local t = {} t.t = t probe.value(t)");
     assert!(error.contains("nested deeper than 100, or contains itself"), "{error}");
     let error = world.error("local t = {1} for i = 1, 60 do t = {t, t} end probe.value(t)");
-    assert!(error.contains("more than 4000000 values"), "{error}");
+    assert!(error.contains("more than 1000000 values"), "{error}");
     let error = world.error("probe.value(print)");
     assert!(error.contains("a function is not data"), "{error}");
 }

@@ -224,3 +224,21 @@ fn os_exit_ends_the_task_from_anywhere_and_nothing_catches_it() {
     let raised = world.run("pcall(os.exit, 3)").result.unwrap_err();
     assert_eq!((raised.message.as_str(), raised.exit_code), ("exit code 3", Some(3)));
 }
+
+#[test]
+fn ten_thousand_calls_of_a_function_that_does_nothing_are_cheap() {
+    let world = world();
+    let function = world.vm.0.compile(b"return true", "=noop", &world.env).unwrap();
+    let ctx = Arc::new(world.ctx(Some("t")));
+    let began = Instant::now();
+    let mut running: Vec<_> =
+        (0..10_000).map(|_| world.vm.run(function.clone(), MultiValue::new(), Arc::clone(&ctx))).collect();
+    let all = std::future::poll_fn(move |context| {
+        running.retain_mut(|call| call.as_mut().poll(context).is_pending());
+        if running.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    });
+    world.drive::<()>(Box::pin(all));
+    let took = began.elapsed();
+    println!("10000 calls: {took:?}");
+    assert!(took < Duration::from_secs(10), "even without optimisation: {took:?}");
+}

@@ -59,7 +59,7 @@ fn when_decides_when_the_step_is_reached_and_only_one_branch_runs() {
 for _, n in ipairs({ "smoke", "promote", "page_oncall", "restore" }) do task(n):shell(n) end
 workflow.define("w", { tasks = chain({
   "smoke",
-  when("smoke.success && values.env == 'prod'"):then_("promote"):else_({ "page_oncall", "restore" }),
+  when("smoke.success && values.env == 'prod'"):then("promote"):else({ "page_oncall", "restore" }),
   function() end,
 }) })
 "#,

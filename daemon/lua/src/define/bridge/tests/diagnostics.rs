@@ -37,6 +37,34 @@ fn e101_syntax_error() {
 }
 
 #[test]
+fn e104_and_e105_have_their_place() {
+    let found = &findings("task('a'):shell('x')\n  goto done\n::done::")[0];
+    assert_eq!((found.code, found.place.line), ("E104", 2), "{found:?}");
+    let found = &findings("task \"a\" {\n  command = 'x'\n  retries = 2\n}")[0];
+    assert_eq!((found.code, found.place.line), ("E105", 3), "{found:?}");
+}
+
+#[test]
+fn invalid_utf_8_is_allowed_in_strings_only() {
+    let world = world();
+    let mut program = world.program.clone();
+    program.files.insert("main.sloth".into(), b"task('a'):shell('x\xff')".to_vec());
+    assert!(world.define_program(program.clone()).is_ok());
+    program.files.insert("main.sloth".into(), b"task('a'):shell('x') -- \xff\n\xfe".to_vec());
+    let found = crate::define::testing::world().define_program(program).expect_err("not text");
+    assert_eq!(found[0].code, "E101");
+}
+
+#[test]
+fn a_syntax_error_of_an_imported_file_has_the_place_of_that_file() {
+    let mut world = world();
+    world.program.files.insert("lib.lua".into(), "local x = 1\nlocal = 5".into());
+    let found = world.define("import('lib.lua')").expect_err("broken");
+    assert_eq!((found[0].code, found[0].place.file.as_str(), found[0].place.line), ("E101", "lib.lua", 2));
+    assert_eq!(found[0].excerpt, "local = 5");
+}
+
+#[test]
 fn e106_import_outside_the_allowed_directories() {
     let mut world = world();
     world.program.dir = "/srv/flow".into();

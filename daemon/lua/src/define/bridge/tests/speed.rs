@@ -46,3 +46,27 @@ fn a_typical_file_is_quick() {
     }
     println!("{:?} per file: VM {:?}, definition {:?}", started.elapsed() / count, made / count, defined / count);
 }
+
+/// Pages of this process in memory, bytes.
+fn resident() -> usize {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    text.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap_or(0) * 4096
+}
+
+#[test]
+fn ten_thousand_small_tasks_take_little_memory() {
+    let source = "for i = 1, 10000 do task('n' .. i):command(function() return true end):build() end";
+    let world = world();
+    let before = resident();
+    let defined = world.good(source);
+    let after = resident();
+    assert_eq!(defined.workflows[0].tasks.len(), 10_000);
+    let task = size_of::<sloth_core::workflow::Task>();
+    let draft = size_of::<crate::define::draft::TaskDraft>();
+    println!(
+        "memory: {} KiB, of it Lua {} KiB; task {task}, draft {draft}",
+        (after - before) >> 10,
+        world.vm.memory() >> 10
+    );
+    assert!(after - before < 60 << 20, "{} MiB", (after - before) >> 20);
+}

@@ -217,3 +217,15 @@ task("later"):shell("x")
     let only = crate::define::testing::world().good("task('now'):command(function() end):run()");
     assert_eq!(only.workflows.len(), 0, "a file with only immediate tasks is a completed run");
 }
+
+#[test]
+fn a_task_that_is_executed_by_itself_waits_for_nothing_of_a_workflow() {
+    let world = world();
+    world.good(
+        "task('a'):shell('a')\ntask('b'):shell('b'):depends_on('a'):run_if('a.success'):next_if_fail('c')\ntask('c'):shell('c'):run_if('values.x == 1')",
+    );
+    let alone = world.vm.single("b").expect("a graph");
+    assert_eq!((names(&alone), alone.edges.len(), &alone.tasks[0].condition), (vec!["b"], 0, &None));
+    assert!(world.vm.single("c").expect("a graph").tasks[0].condition.is_some());
+    assert_eq!(world.vm.single("nowhere").expect_err("no such task")[0].message, "task \"nowhere\" not found");
+}
