@@ -356,7 +356,8 @@ pub enum Record {
         /// What is being done.
         text: String,
     },
-    /// A step of a saga: `begin`, `participant_done`, `compensating`, `compensation_started`, `compensation_done`,
+    /// A step of a saga: `begin`, `participant_started`, `participant_done`, `participant_failed`, `marked` (a logical
+    /// participant has done its work), `compensating`, `compensation_started`, `compensation_done`,
     /// `compensation_failed`, `committed`, `compensated`, `failed`.
     Saga {
         /// Coordinator.

@@ -30,8 +30,12 @@ pub fn workflow(workflow: &Workflow) -> Value {
             EdgeKind::Ended | EdgeKind::Order => after.push(name(&edge.from)),
         }
     }
-    let tasks: Vec<Value> =
-        workflow.tasks.iter().zip(edges).map(|(task, (needs, after))| self::task(workflow, task, &needs, &after)).collect();
+    let tasks: Vec<Value> = workflow
+        .tasks
+        .iter()
+        .zip(edges)
+        .map(|(task, (needs, after))| self::task(workflow, task, &needs, &after))
+        .collect();
     let saga = workflow.saga.as_ref().map(|saga| {
         let participants: Vec<&str> = saga
             .participants
@@ -66,9 +70,11 @@ fn task(workflow: &Workflow, task: &Task, needs: &[&str], after: &[&str]) -> Val
     };
     let stage = &workflow.stages[task.stage.0 as usize];
     let id = workflow.tasks.iter().position(|other| std::ptr::eq(other, task)).and_then(|at| u32::try_from(at).ok());
-    let in_saga = stage.saga.iter().chain(&workflow.saga).any(|saga| {
-        id.is_some_and(|id| saga.participants.contains(&Step::Task(TaskId(id))))
-    });
+    let in_saga = stage
+        .saga
+        .iter()
+        .chain(&workflow.saga)
+        .any(|saga| id.is_some_and(|id| saga.participants.contains(&Step::Task(TaskId(id)))));
     json!({
         "name": task.name,
         "description": task.description,

@@ -79,7 +79,8 @@ impl Log {
         }
         if state.written + line.len() as u64 > self.limit {
             state.full = true;
-            let marker = encode(&note(format!("the log ends here: it has reached {} bytes (engine.log_max)", self.limit)), None);
+            let marker =
+                encode(&note(format!("the log ends here: it has reached {} bytes (engine.log_max)", self.limit)), None);
             state.waiting.extend_from_slice(&marker);
             self.shared.filled.notify_one();
             return;

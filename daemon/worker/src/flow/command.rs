@@ -16,7 +16,10 @@ impl Flow {
     pub(super) async fn command(self: &Rc<Self>, task: TaskId, ctx: &Arc<Ctx>) -> TaskResult {
         let declared = &self.workflow.tasks[task.0 as usize];
         if declared.delegate_to.as_ref().is_some_and(|target| !is_here(target)) {
-            return failed("agent_unreachable", "not_supported: delegate_to other hosts is not available in this build");
+            return failed(
+                "agent_unreachable",
+                "not_supported: delegate_to other hosts is not available in this build",
+            );
         }
         match &declared.command {
             None => succeeded(json!({})),
@@ -44,9 +47,7 @@ impl Flow {
                 let args = self.roots(task).render_all(args);
                 match args {
                     Err(message) => failed("error", message),
-                    Ok(args) => {
-                        task_result(self.run.vm().call_module(module, action, &args, Arc::clone(ctx)).await)
-                    }
+                    Ok(args) => task_result(self.run.vm().call_module(module, action, &args, Arc::clone(ctx)).await),
                 }
             }
             Some(Command::Choose(branches)) => self.choose(task, ctx, branches).await,
@@ -85,7 +86,9 @@ impl super::context::Roots {
     fn render_all(&self, value: &Value) -> Result<Value, String> {
         Ok(match value {
             Value::String(text) => Value::String(self.render(text)?),
-            Value::Array(items) => Value::Array(items.iter().map(|item| self.render_all(item)).collect::<Result<_, _>>()?),
+            Value::Array(items) => {
+                Value::Array(items.iter().map(|item| self.render_all(item)).collect::<Result<_, _>>()?)
+            }
             Value::Object(map) => Value::Object(
                 map.iter()
                     .map(|(key, item)| Ok((key.clone(), self.render_all(item)?)))

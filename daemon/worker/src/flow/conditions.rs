@@ -60,7 +60,12 @@ impl Flow {
     }
 
     /// Evaluates one condition.
-    pub(super) async fn judge(self: &Rc<Self>, task: Option<TaskId>, condition: &Condition, ctx: &Arc<Ctx>) -> Judgement {
+    pub(super) async fn judge(
+        self: &Rc<Self>,
+        task: Option<TaskId>,
+        condition: &Condition,
+        ctx: &Arc<Ctx>,
+    ) -> Judgement {
         match condition {
             Condition::Fixed(value) => holds(*value),
             Condition::Function(function) => {

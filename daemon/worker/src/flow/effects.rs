@@ -132,7 +132,12 @@ impl Flow {
             (kind, result.map(|result| result.message.clone()).unwrap_or_default())
         };
         let next = f64::from(u32::try_from(delay_ms).unwrap_or(u32::MAX)) / 1000.0;
-        self.say(Some(task), attempt, LogLevel::Warn, format!("attempt {attempt} failed: {message}; again in {next} s"));
+        self.say(
+            Some(task),
+            attempt,
+            LogLevel::Warn,
+            format!("attempt {attempt} failed: {message}; again in {next} s"),
+        );
         self.run.journal.record(Record::AttemptFinished {
             workflow: self.recorded.clone(),
             task: self.record_name(&declared.name),

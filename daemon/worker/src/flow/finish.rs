@@ -155,7 +155,10 @@ impl Flow {
         let ctx = self.context(task, attempt, Cancel::default()).unwrap_or_else(|_| self.own_context());
         let failed = End {
             status: Status::Failed,
-            kind: self.slots.borrow()[task.0 as usize].result.as_ref().and_then(|result| result.kind.clone().map(Into::into)),
+            kind: self.slots.borrow()[task.0 as usize]
+                .result
+                .as_ref()
+                .and_then(|result| result.kind.clone().map(Into::into)),
             why: None,
             ignored: false,
             attempts: attempt,

@@ -69,7 +69,8 @@ impl Flow {
     /// Fields of the error object for the first task that failed.
     pub fn first_failure(&self) -> Option<Value> {
         let slots = self.slots.borrow();
-        let failed = slots.iter().filter_map(|slot| slot.end.as_ref()).filter(|end| end.status == "failed" && !end.ignored);
+        let failed =
+            slots.iter().filter_map(|slot| slot.end.as_ref()).filter(|end| end.status == "failed" && !end.ignored);
         let end = failed.min_by_key(|end| end.finished_at)?;
         Some(json!({
             "message": end.message, "error": end.error, "task": end.name, "task_name": end.name, "stage": end.stage,

@@ -71,8 +71,7 @@ impl Flow {
         let workdir = context::prepare_workdir(run, &workflow)?;
         let mut machine = Machine::new(Arc::clone(&workflow), start.settings);
         let prefix = start.prefix.clone();
-        let past =
-            run.history.past(&workflow, &start.recorded, &|name| format!("{prefix}{name}"), start.from);
+        let past = run.history.past(&workflow, &start.recorded, &|name| format!("{prefix}{name}"), start.from);
         let flow = Flow {
             run: Rc::clone(run),
             names: NameIndex::of(&workflow),
@@ -207,7 +206,9 @@ impl Flow {
         }
         // Only what was made for this run is deleted, or was declared for it.
         let is_own = config.create_workdir || self.workflow.workdir.is_some();
-        if wanted && is_own && self.workdir != self.run.workdir()
+        if wanted
+            && is_own
+            && self.workdir != self.run.workdir()
             && let Err(error) = std::fs::remove_dir_all(&self.workdir)
         {
             let text = format!("work directory {}: {error}", self.workdir.display());

@@ -65,8 +65,11 @@ impl Flow {
     /// `rollback.execute`: everything that came after a point. `Ok`, or the first message.
     pub async fn roll_back(self: &Rc<Self>, since: u64) -> Result<(), String> {
         let plan = self.ledger.borrow_mut().plan(&self.workflow, Undo::Rollback, since);
-        let names: Vec<String> =
-            plan.iter().filter_map(|id| self.ledger.borrow().entry(*id).task).map(|task| self.task_name(task)).collect();
+        let names: Vec<String> = plan
+            .iter()
+            .filter_map(|id| self.ledger.borrow().entry(*id).task)
+            .map(|task| self.task_name(task))
+            .collect();
         let undone = self.undo_all(plan).await;
         if !names.is_empty() {
             let data = json!({ "workflow": self.recorded, "tasks": names });
@@ -153,7 +156,9 @@ impl Flow {
 
     async fn compensate(self: &Rc<Self>, entry: &sloth_core::workflow::machine::Entry, attempt: u32) -> TaskResult {
         let function = match &entry.source {
-            Source::Task(function) | Source::Script(function) | Source::Declared(Command::Function(function)) => *function,
+            Source::Task(function) | Source::Script(function) | Source::Declared(Command::Function(function)) => {
+                *function
+            }
             Source::Declared(command) => return self.compensate_with(entry, command, attempt).await,
         };
         let ctx = self.compensation_context(entry, attempt);
@@ -169,11 +174,7 @@ impl Flow {
     ) -> std::sync::Arc<sloth_lua::Ctx> {
         let own = self.own_context();
         let part = own.part(None);
-        std::sync::Arc::new(sloth_lua::Ctx {
-            task: Some(self.record_name(&entry.participant)),
-            attempt,
-            ..part
-        })
+        std::sync::Arc::new(sloth_lua::Ctx { task: Some(self.record_name(&entry.participant)), attempt, ..part })
     }
 
     fn describe(&self, entry: &sloth_core::workflow::machine::Entry, seen: &mut Value) {

@@ -236,10 +236,9 @@ impl Daemon for Link {
                 arguments: text_of(&body, "arguments"),
                 results: body.get("results").cloned().unwrap_or(Value::Null),
             },
-            "event" => Record::Event {
-                name: text_of(&body, "name"),
-                data: body.get("data").cloned().unwrap_or(Value::Null),
-            },
+            "event" => {
+                Record::Event { name: text_of(&body, "name"), data: body.get("data").cloned().unwrap_or(Value::Null) }
+            }
             _ => Record::Note { what: kind.to_owned(), data: body },
         };
         let seq = self.append(crate::clock::millis(), record);

@@ -40,8 +40,8 @@ impl Options {
             let mut text = Vec::new();
             let read = std::io::stdin().lock().take(MESSAGE_MAX as u64).read_to_end(&mut text);
             read.map_err(|error| format!("standard input: {error}"))?;
-            let job: Assignment =
-                serde_json::from_slice(&text).map_err(|error| format!("standard input is not an assignment: {error}"))?;
+            let job: Assignment = serde_json::from_slice(&text)
+                .map_err(|error| format!("standard input is not an assignment: {error}"))?;
             jobs.push(Assignment { mode: mode.to_owned(), ..job });
         }
         for file in &self.files {

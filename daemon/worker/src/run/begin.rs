@@ -106,7 +106,13 @@ fn host_name() -> String {
 
 impl Run {
     /// Prepares directories and the VM.
-    pub fn begin(errand: &Errand, mut job: Assignment, link: Link, io: Io, log: Arc<Log>) -> Result<(Rc<Run>, Program), String> {
+    pub fn begin(
+        errand: &Errand,
+        mut job: Assignment,
+        link: Link,
+        io: Io,
+        log: Arc<Log>,
+    ) -> Result<(Rc<Run>, Program), String> {
         let program = program_of(&std::mem::take(&mut job.bundle), &job.limits.import_paths)?;
         let history = History::of(std::mem::take(&mut job.journal), job.compensate_only);
         own_directory(Path::new(&job.run_dir))?;

@@ -144,7 +144,11 @@ impl Run {
                 let shape = sloth_lua::Shape::Plain(vec![event]);
                 let end = run.vm().call(function, shape, Arc::clone(&ctx)).await;
                 if let Err(raised) = end.result {
-                    ctx.say(sloth_lua::LogLevel::Error, sloth_lua::Stream::Log, format!("workflow.on: {}", raised.message));
+                    ctx.say(
+                        sloth_lua::LogLevel::Error,
+                        sloth_lua::Stream::Log,
+                        format!("workflow.on: {}", raised.message),
+                    );
                 }
             });
         }
@@ -168,7 +172,8 @@ pub fn restored(history: &History) -> Vec<Checkpoint> {
 
 /// The environment of this process, as far as it is text.
 fn environment() -> Value {
-    let texts = std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
+    let texts =
+        std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
     let map: BTreeMap<String, String> = texts.filter(|(key, _)| !key.starts_with("SLOTH_WORKER")).collect();
     serde_json::to_value(map).unwrap_or_default()
 }

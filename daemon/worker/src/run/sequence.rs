@@ -37,7 +37,12 @@ pub fn choose(defined: &Defined, wanted: Option<&str>) -> Result<Vec<Chosen>, Di
             })
             .collect();
     }
-    Ok(defined.workflows.iter().filter(|workflow| !workflow.manual).map(|workflow| chosen(workflow, Map::new())).collect())
+    Ok(defined
+        .workflows
+        .iter()
+        .filter(|workflow| !workflow.manual)
+        .map(|workflow| chosen(workflow, Map::new()))
+        .collect())
 }
 
 fn not_found(name: &str, defined: &Defined) -> Diagnostic {
@@ -106,9 +111,7 @@ impl Run {
             graph: graph_json::workflows(chosen.iter().map(|chosen| &chosen.workflow)),
             diagnostics: defined.diagnostics.iter().map(graph_json::diagnostic).collect(),
         });
-        self.journal.record(Record::Status {
-            status: if self.job.paused { "paused" } else { "running" }.to_owned(),
-        });
+        self.journal.record(Record::Status { status: if self.job.paused { "paused" } else { "running" }.to_owned() });
         let mut end = RunEnd { status: "completed".to_owned(), compensation: "none".to_owned(), ..RunEnd::default() };
         for flow in flows {
             if end.status != "completed" {
@@ -154,7 +157,11 @@ impl Run {
     }
 
     /// A flow for each.
-    pub fn prepare(self: &Rc<Self>, chosen: &[Chosen], started: std::time::Instant) -> Result<Vec<Rc<Flow>>, Diagnostic> {
+    pub fn prepare(
+        self: &Rc<Self>,
+        chosen: &[Chosen],
+        started: std::time::Instant,
+    ) -> Result<Vec<Rc<Flow>>, Diagnostic> {
         let flags = self.selection();
         let bad = |message: String| Diagnostic {
             code: "E201",

@@ -103,9 +103,5 @@ fn ended(flow: &Flow) -> Vec<Data> {
     let Some(end) = slots.iter().rev().find_map(|slot| slot.end.as_ref()) else {
         return vec![Data::Bool(false), Data::text("the task did not run")];
     };
-    vec![
-        Data::Bool(end.status == "completed"),
-        Data::text(end.message.clone()),
-        Data::from_json(&end.output),
-    ]
+    vec![Data::Bool(end.status == "completed"), Data::text(end.message.clone()), Data::from_json(&end.output)]
 }

@@ -103,7 +103,12 @@ impl Desk {
             Some(start) => event.starts_with(start),
             None => pattern == event,
         };
-        self.subscribers.borrow().iter().filter(|(pattern, _)| matches(pattern)).map(|(_, function)| *function).collect()
+        self.subscribers
+            .borrow()
+            .iter()
+            .filter(|(pattern, _)| matches(pattern))
+            .map(|(_, function)| *function)
+            .collect()
     }
 }
 

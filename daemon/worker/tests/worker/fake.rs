@@ -10,9 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use sloth_api::worker::{
-    Assignment, Bundle, Errand, Numbered, Record, RunEnd, TaskEnd, ToSlothd, ToWorker,
-};
+use sloth_api::worker::{Assignment, Bundle, Errand, Numbered, Record, RunEnd, TaskEnd, ToSlothd, ToWorker};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -221,11 +219,8 @@ fn connection(
     {
         let mut state = lock.lock().expect("not poisoned");
         let upto = state.journal.last().map_or(0, |last| last.seq);
-        let answer = if fresh {
-            ToWorker::Begin { assignment: Box::new(job.clone()) }
-        } else {
-            ToWorker::Welcome { upto }
-        };
+        let answer =
+            if fresh { ToWorker::Begin { assignment: Box::new(job.clone()) } } else { ToWorker::Welcome { upto } };
         send(&mut stream, &answer);
         state.to_worker = Some(stream.try_clone()?);
     }

@@ -14,7 +14,8 @@ fn look(word: &str, file: &str) -> (Value, Option<i32>) {
         .output()
         .expect("the worker starts");
     let text = String::from_utf8_lossy(&output.stdout);
-    let value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)));
+    let value =
+        serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)));
     (value, output.status.code())
 }
 
