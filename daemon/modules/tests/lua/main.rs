@@ -5,6 +5,7 @@
 mod data;
 mod formats;
 mod pages;
+mod shims;
 mod small;
 mod trust;
 
