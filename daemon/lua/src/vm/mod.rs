@@ -157,7 +157,10 @@ impl Vm {
             detached: RefCell::default(),
             born: Instant::now(),
         });
+        // Nothing that the library makes is garbage: looking for some five times takes longer than making it.
+        inner.lua.gc_stop();
         sandbox::build(&inner)?;
+        inner.lua.gc_restart();
         let weak = Rc::downgrade(&inner);
         inner.lua.set_interrupt(move |_| match weak.upgrade() {
             Some(inner) => inner.safepoint(),

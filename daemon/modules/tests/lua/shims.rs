@@ -12,8 +12,8 @@ fn every_mode_of_io_open() {
         local function put(mode, text) local f = assert(io.open('f', mode)) local ok, why = f:write(text) f:close() return ok ~= nil, why end
         local function get() local f = assert(io.open('f', 'rb')) local s = f:read('*a') f:close() return s end
         local out = {}
-        put('w', 'one\n') out[1] = get()
-        put('ab', 'two\n') out[2] = get()
+        put('w', 'one\\n') out[1] = get()
+        put('ab', 'two\\n') out[2] = get()
         local f = io.open('f', 'r+') f:write('ONE') f:seek('set', 0) out[3] = f:read('a') f:close()
         local f = io.open('f', 'w+') f:write('new') f:seek('set') out[4] = f:read('a') f:close()
         local f = io.open('f', 'a+') f:write('er') f:seek('set') out[5] = f:read('a') f:close()

@@ -3,6 +3,7 @@
 mod given;
 mod plan;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -37,20 +38,21 @@ fn try_look(word: &str, words: Vec<String>) -> Result<bool, String> {
     let options = Options::read(words)?;
     let io = crate::errand::io_thread(std::future::pending())?;
     let runtime = Builder::new_current_thread().enable_time().build().map_err(|error| format!("runtime: {error}"))?;
+    // One for all files: nothing that is only looked at writes there.
+    let scratch = tempfile::tempdir().map_err(|error| format!("temporary directory: {error}"))?;
     let mut all_good = true;
     for job in options.jobs(word)? {
-        let good = LocalSet::new().block_on(&runtime, one(word, job, io.clone(), &options))?;
+        let good = LocalSet::new().block_on(&runtime, one(word, job, io.clone(), &options, scratch.path()))?;
         all_good &= good;
     }
     Ok(all_good)
 }
 
-async fn one(word: &str, job: Assignment, io: Io, options: &Options) -> Result<bool, String> {
+async fn one(word: &str, job: Assignment, io: Io, options: &Options, scratch: &Path) -> Result<bool, String> {
     let file = job.bundle.main.clone();
-    let scratch = tempfile::tempdir().map_err(|error| format!("temporary directory: {error}"))?;
     let job = Assignment {
-        temp_dir: scratch.path().join("tmp").to_string_lossy().into_owned(),
-        run_dir: scratch.path().join("run").to_string_lossy().into_owned(),
+        temp_dir: scratch.join("tmp").to_string_lossy().into_owned(),
+        run_dir: scratch.join("run").to_string_lossy().into_owned(),
         ..job
     };
     let errand = Errand { socket: String::new(), run: "00000000".to_owned(), worker: 1, token: String::new() };
