@@ -43,7 +43,7 @@ pub struct Caller {
     /// Its log.
     pub log: Arc<Log>,
     /// Its directory; removed with it.
-    pub dir: tempfile::TempDir,
+    _dir: tempfile::TempDir,
 }
 
 impl Caller {
@@ -92,7 +92,7 @@ impl Caller {
             daemon: Arc::new(Nobody),
         };
         change(&mut ctx);
-        Caller { ctx: Arc::new(ctx), log, dir }
+        Caller { ctx: Arc::new(ctx), log, _dir: dir }
     }
 
     /// A call of a function with these arguments.

@@ -1,6 +1,5 @@
 //! From the arguments of a call to a command.
 
-use std::path::Path;
 use std::time::Duration;
 
 use sloth_lua::{Args, Data, Failure};
@@ -127,9 +126,4 @@ fn codes(value: &Data) -> Result<Vec<i32>, Failure> {
     let code = |item: &Data| item.to_text().and_then(|text| text.parse().ok());
     let codes: Option<Vec<i32>> = items.iter().map(code).collect();
     codes.ok_or_else(|| Failure::argument("expect_codes", "list of exit codes expected"))
-}
-
-/// A program's name without its directories.
-pub fn base_name(program: &str) -> &str {
-    Path::new(program).file_name().and_then(|name| name.to_str()).unwrap_or(program)
 }

@@ -259,10 +259,11 @@ async fn resolve(call: &Call, path: &Path, wanted: Option<&str>) -> Result<Strin
             .ok()
             .map(|text| text.trim().to_owned())
     };
-    if let Some(commit) = wanted.filter(|name| name.len() == 40 && name.bytes().all(|byte| byte.is_ascii_hexdigit())) {
-        if let Some(found) = look(commit).await {
-            return Ok(found);
-        }
+    let is_commit = |name: &&str| name.len() == 40 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if let Some(commit) = wanted.filter(is_commit)
+        && let Some(found) = look(commit).await
+    {
+        return Ok(found);
     }
     // Fetching changes what is known, not the working copy, so it is done in check mode, too.
     git(call, Some(path), &["fetch", "--quiet", "--prune", "--tags", "--force", "origin"]).await?;

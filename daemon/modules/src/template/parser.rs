@@ -14,7 +14,7 @@ pub enum Node {
     /// A value, and its line.
     Value(usize, Expr),
     /// Conditions with what they guard; the last may have none.
-    If(Vec<(Option<(usize, Expr)>, Vec<Node>)>),
+    If(Vec<Branch>),
     /// A loop.
     For {
         /// Line.
@@ -35,6 +35,9 @@ pub enum Node {
     /// `{% set x = … %}`, `{{ x := … }}`.
     Set(usize, String, Expr),
 }
+
+/// A condition, with its line, and what it guards; the last branch may have none.
+pub type Branch = (Option<(usize, Expr)>, Vec<Node>);
 
 /// Parses a template.
 pub fn parse_template(text: &str) -> Result<Vec<Node>, Mistake> {

@@ -74,6 +74,48 @@ fn fallbacks_and_bulkheads() {
     assert_eq!(world.values("return reliability.bulkhead('b', 1, function() return 'free' end)"), json!(["free"]));
 }
 
+/// "`timeout(s, fn)`": seconds, not milliseconds
+#[test]
+fn timeouts() {
+    let world = world();
+    assert_eq!(
+        world.values("return reliability.timeout(0.1, function() time.sleep(60) return 1 end)"),
+        json!([null, "timeout"])
+    );
+    assert_eq!(
+        world.values("return reliability.timeout{ seconds = '10s', fn = function() return 7 end }")[0],
+        json!(7)
+    );
+}
+
+/// A task that is being ended is not tried again.
+#[test]
+fn a_cancelled_task_is_not_retried() {
+    let world = world();
+    let source = "local calls = 0\n\
+                  reliability.timeout(0.2, function()\n\
+                    reliability.retry(50, 0, function() calls += 1 time.sleep(60) end)\n\
+                  end)\n\
+                  return calls";
+    assert_eq!(world.values(source), json!([1]));
+}
+
+/// Different coroutines share a bulkhead.
+#[test]
+fn a_bulkhead_counts_what_runs_at_once() {
+    let world = world();
+    let source = "local refused = 0\n\
+                  async.parallel(data.map({ 1, 2, 3, 4 }, function()\n\
+                    return function()\n\
+                      local ok = reliability.bulkhead('many', 2, function() time.sleep(0.1) return true end)\n\
+                      if not ok then refused += 1 end\n\
+                      return true\n\
+                    end\n\
+                  end), 4)\n\
+                  return refused";
+    assert_eq!(world.values(source), json!([2]));
+}
+
 /// "timer(n, fn, tags)` duration ms, then fn's results"; "get_custom(n)"
 #[test]
 fn metrics() {

@@ -130,11 +130,8 @@ async fn lines_come_one_by_one() {
     let handle = first(f::start(caller.call(args)).await);
     let id = || Args::default().with("id", handle.get("id").unwrap().clone());
     let mut lines = Vec::new();
-    loop {
-        match &f::next_line(caller.call(id())).await.unwrap()[..] {
-            [line, stream] => lines.push(format!("{} {}", stream.to_text().unwrap(), line.to_text().unwrap())),
-            _ => break,
-        }
+    while let [line, stream] = &f::next_line(caller.call(id())).await.unwrap()[..] {
+        lines.push(format!("{} {}", stream.to_text().unwrap(), line.to_text().unwrap()));
     }
     lines.sort();
     assert_eq!(lines, ["stderr b", "stdout a", "stdout c"]);
