@@ -54,7 +54,7 @@ impl Flow {
 
     async fn steps(self: &Rc<Self>, task: TaskId, ctx: &Arc<Ctx>) -> TaskResult {
         let declared = &self.workflow.tasks[task.0 as usize];
-        let temp = match TempDir::make(&ctx.temp_dir) {
+        let temp = match TempDir::new(&ctx.temp_dir, self.run.names_temp_dir() || ctx.user.is_some()) {
             Ok(temp) => temp,
             Err(message) => return failed("error", message),
         };
