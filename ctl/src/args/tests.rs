@@ -46,6 +46,7 @@ fn table() -> Vec<(&'static [&'static str], Value)> {
         (&["--tz", "UTC"], json!({"timezone": "UTC"})),
         (&["--", "/bin/x", "--flag", "a b"], json!({"command": ["/bin/x", "--flag", "a b"]})),
         (&["--shell", "a | b"], json!({"shell": "a | b"})),
+        (&["--saved", "x"], json!({"workflow": {"saved": "x"}})),
         (&["--user", "1000"], json!({"user": "1000"})),
         (&["--group", "adm"], json!({"group": "adm"})),
         (&["--cwd", "/srv"], json!({"cwd": "/srv"})),

@@ -12,6 +12,7 @@ mod io;
 mod link;
 mod log;
 mod modes;
+mod reference;
 mod run;
 mod script;
 mod spawner;
@@ -23,6 +24,10 @@ fn main() -> ExitCode {
     match words.next().as_deref() {
         Some("run") => errand::serve(),
         Some(word @ ("validate" | "graph" | "plan")) => modes::look(word, words.collect()),
+        Some(word @ ("types" | "modules")) => {
+            print!("{}", reference::text(word));
+            ExitCode::SUCCESS
+        }
         Some("--version") => {
             println!("sloth-worker {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
@@ -30,6 +35,7 @@ fn main() -> ExitCode {
         _ => {
             eprintln!("usage: sloth-worker run < ERRAND");
             eprintln!("       sloth-worker validate|graph|plan [--json] [--assignment | FILE…]");
+            eprintln!("       sloth-worker types|modules");
             ExitCode::from(2)
         }
     }

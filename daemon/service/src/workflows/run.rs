@@ -67,9 +67,9 @@ impl Service {
                 if !saved.active {
                     return Err(ServiceError::new(
                         ErrorCode::Conflict,
-                        format!("the saved workflow {name:?} is not active"),
+                        format!("saved workflow {name:?} is inactive"),
                     )
-                    .hint("save it again with active = true"));
+                    .hint("slothctl saved activate NAME"));
                 }
                 let bundle = self.bundle(&saved.bundle)?;
                 (saved.main.clone(), Some(name.clone()), source("source.saved", &bundle)?)
