@@ -96,6 +96,12 @@ fn table() -> Vec<(&'static [&'static str], Value)> {
         (&["--journal=true"], json!({"journal": true})),
         (&["--tag", "a", "--tag", "b,c"], json!({"tags": ["a", "b", "c"]})),
         (&["-d", "text"], json!({"description": "text"})),
+        (
+            &["--saved", "nightly", "--workflow", "w", "--stack", "s", "--set", "a.b=1", "--param", "p=x"],
+            json!({"workflow": {
+                "saved": "nightly", "stack": "s", "workflow": "w", "values": {"a": {"b": 1}}, "params": {"p": "x"},
+            }}),
+        ),
     ]
 }
 
