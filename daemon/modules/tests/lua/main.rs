@@ -4,6 +4,7 @@
 
 mod data;
 mod formats;
+mod host;
 mod pages;
 mod small;
 mod trust;
