@@ -31,7 +31,7 @@ const CALLABLE: &[(&str, &str)] = &[
 ];
 
 /// Names that are known and not in this build.
-const ABSENT: &[&str] = &["secrets", "group", "pipeline", "job"];
+const ABSENT: &[&str] = &["secrets", "group", "pipeline", "job", "module_info"];
 
 /// All of it.
 pub(super) fn declare(text: &mut String) {
