@@ -2,10 +2,12 @@
 //! descriptors. This is what the machine executes, what `workflow show` prints and what is sent to slothd.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::policy::{Circuit, Config, OnResume, Resources, Retry, RunnerConfig};
+use super::rare::Rare;
 
 /// A function of the script. The number is given by the VM in order of appearance, so the same file gives the same
 /// numbers in every worker that evaluates it.
@@ -34,8 +36,8 @@ pub struct Place {
 /// Everything that one evaluation of a file gave.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Defined {
-    /// In definition order, the implicit one last.
-    pub workflows: Vec<Workflow>,
+    /// In definition order, the implicit one last. Shared with those who execute them: a workflow may be large.
+    pub workflows: Vec<Arc<Workflow>>,
     /// `runner_config`.
     pub runner: RunnerConfig,
     /// `stack("name")`.
@@ -131,15 +133,13 @@ pub struct Group {
     pub tolerate: u32,
 }
 
-/// A task.
+/// A task: what every one has. The rest is in [`Details`], whose fields are read and written as if they were its own.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Task {
     /// Name in records; unique in the workflow.
     pub name: String,
     /// Name as it was declared (differs when two stages use one name).
     pub declared: String,
-    /// Shown in plans.
-    pub description: String,
     /// Where it was declared.
     pub place: Place,
     /// Its stage.
@@ -152,14 +152,31 @@ pub struct Task {
     pub branch: Option<(TaskId, u32)>,
     /// Index into [`Workflow::groups`].
     pub group: Option<u32>,
-    /// When true, it fails before it starts.
-    pub abort_if: Option<Condition>,
     /// Per attempt; `None`: the default applies, `Some(0)`: no limit.
     pub timeout_ms: Option<u64>,
-    /// `None`: the workflow's defaults.
-    pub retry: Option<Retry>,
     /// Occupies no slot, and its successor in a list does not wait for its end.
     pub is_async: bool,
+    /// Among ready tasks, −100 to 100.
+    pub priority: i32,
+    /// Its failure counts as satisfied.
+    pub ignore_errors: bool,
+    /// What a resumed run does with it when it was running.
+    pub on_resume: OnResume,
+    /// Also runs in check mode.
+    pub check_safe: bool,
+    /// What is unusual about it.
+    pub details: Rare,
+}
+
+/// What few tasks have.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Details {
+    /// Shown in plans.
+    pub description: String,
+    /// When true, it fails before it starts.
+    pub abort_if: Option<Condition>,
+    /// `None`: the workflow's defaults.
+    pub retry: Option<Retry>,
     /// Directory, may hold `${…}`.
     pub workdir: Option<String>,
     /// Other user than the run's.
@@ -170,8 +187,6 @@ pub struct Task {
     pub params: Map<String, Value>,
     /// For selection.
     pub tags: Vec<String>,
-    /// Among ready tasks, −100 to 100.
-    pub priority: i32,
     /// What it produces: name → glob.
     pub artifacts: Vec<(String, String)>,
     /// What it needs of others.
@@ -184,18 +199,12 @@ pub struct Task {
     pub resources: Resources,
     /// Whole task guarded by a circuit of its name.
     pub circuit: Option<Circuit>,
-    /// Its failure counts as satisfied.
-    pub ignore_errors: bool,
     /// Daemon-wide key and how many may hold it at once.
     pub concurrency: Option<(String, u32)>,
     /// Final failure rolls back to the last checkpoint.
     pub rollback_on_failure: bool,
     /// Polled after the command: function, interval, timeout (ms).
     pub health_check: Option<(FnRef, u64, u64)>,
-    /// What a resumed run does with it when it was running.
-    pub on_resume: OnResume,
-    /// Also runs in check mode.
-    pub check_safe: bool,
     /// Where it runs, as written; `None`: here.
     pub delegate_to: Option<Value>,
     /// Stored with the task.
@@ -217,8 +226,8 @@ pub enum Command {
         module: String,
         /// Function of it.
         action: String,
-        /// Its one table.
-        args: Value,
+        /// Its one table; boxed, because few commands have one.
+        args: Box<Value>,
     },
     /// The deciding step of a `when`: the first condition that holds names the branch.
     Choose(Vec<Option<Condition>>),

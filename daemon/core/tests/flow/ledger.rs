@@ -13,8 +13,10 @@ fn shop() -> Workflow {
         ..Saga::default()
     };
     let task = |name: &str| Task { name: name.to_owned(), declared: name.to_owned(), ..Task::default() };
+    let mut loose = task("loose");
+    loose.compensate = Some(FnRef(9));
     Workflow {
-        tasks: vec![task("reserve"), task("charge"), Task { compensate: Some(FnRef(9)), ..task("loose") }],
+        tasks: vec![task("reserve"), task("charge"), loose],
         stages: vec![Stage {
             name: "order".to_owned(),
             tasks: vec![TaskId(0), TaskId(1), TaskId(2)],

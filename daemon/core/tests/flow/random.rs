@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use sloth_core::workflow::machine::{Overrides, Settings};
 use sloth_core::workflow::{
-    Backoff, Edge, EdgeKind, FailurePolicy, Retry, RunnerConfig, Stage, StageId, Task, TaskId, Workflow,
+    Backoff, Details, Edge, EdgeKind, FailurePolicy, Retry, RunnerConfig, Stage, StageId, Task, TaskId, Workflow,
 };
 
 use crate::naive;
@@ -68,14 +68,15 @@ fn add(
     let (edges, failing, retries, millis, ignore, is_async) = row;
     let id = TaskId(at as u32);
     let name = format!("t{at}");
+    let retry = Retry { backoff: Backoff::Fixed, delay_ms: 7, ..Retry::times(u32::from(*retries)) };
     workflow.tasks.push(Task {
         name: name.clone(),
         declared: name,
         stage: StageId(stage as u32),
-        retry: Some(Retry { backoff: Backoff::Fixed, delay_ms: 7, ..Retry::times(u32::from(*retries)) }),
         ignore_errors: *ignore,
         is_async: *is_async,
         priority: i32::from(*millis) % 3,
+        details: Details { retry: Some(retry), ..Details::default() }.into(),
         ..Task::default()
     });
     workflow.stages[stage].tasks.push(id);

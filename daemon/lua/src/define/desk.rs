@@ -264,7 +264,7 @@ impl Desk {
             None => Value::Object(Map::new()),
             Some(args) => super::read::json(args)?,
         };
-        Ok(Doing::Command(Command::Module { module, action, args }))
+        Ok(Doing::Command(Command::Module { module, action, args: Box::new(args) }))
     }
 
     /// A workflow under its name; an earlier one is replaced (W111).

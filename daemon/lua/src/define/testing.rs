@@ -74,12 +74,13 @@ impl Sink for Lines {
     }
 }
 
-/// Remembers definition calls.
+/// Remembers definition calls, and what it is asked.
 #[derive(Default)]
-pub(crate) struct Slothd(pub(crate) Mutex<Vec<Value>>);
+pub(crate) struct Slothd(pub(crate) Mutex<Vec<Value>>, pub(crate) Mutex<Vec<(&'static str, Value)>>);
 
 impl Daemon for Slothd {
-    fn ask(&self, _: &'static str, _: Value) -> BoxFuture<Result<Value, Trouble>> {
+    fn ask(&self, what: &'static str, body: Value) -> BoxFuture<Result<Value, Trouble>> {
+        self.1.lock().unwrap().push((what, body));
         Box::pin(std::future::ready(Ok(json!({ "uptime_seconds": 5 }))))
     }
     fn journal(&self, _: &'static str, body: Value) -> BoxFuture<Result<(), Trouble>> {
@@ -262,7 +263,7 @@ impl World {
 pub(crate) fn workflow(source: &str) -> Workflow {
     let mut defined = world().good(source);
     assert_eq!(defined.workflows.len(), 1, "{:?}", defined.workflows.iter().map(|w| &w.name).collect::<Vec<_>>());
-    defined.workflows.remove(0)
+    Arc::unwrap_or_clone(defined.workflows.remove(0))
 }
 
 /// The only task of a file.

@@ -83,7 +83,9 @@ fn basic(inner: &Rc<Inner>, host: &Table) -> mlua::Result<()> {
     })?;
     // Milliseconds, or nil.
     add(inner, host, "duration", |_, value: Value| Ok(super::args::duration_ms(&value)))?;
-    add(inner, host, "loaded", |inner, name: String| Ok(inner.registry.loaded(&name)))?;
+    add(inner, host, "loaded", |inner, name: String| {
+        Ok(inner.registry.loaded(&name).filter(|_| !name.starts_with('_')))
+    })?;
     add(inner, host, "functions", |inner, name: String| Ok(inner.registry.functions(&name)))?;
     add(inner, host, "module_info", |inner, name: String| inner.module_info(&name))?;
     add(inner, host, "modules", |inner, ()| {

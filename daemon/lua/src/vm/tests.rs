@@ -17,6 +17,7 @@ use crate::module::*;
 mod basics;
 mod errors;
 mod goroutines;
+mod goroutines_more;
 mod hostile;
 mod model;
 mod stdlib;

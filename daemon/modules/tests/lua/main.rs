@@ -6,6 +6,7 @@ mod data;
 mod formats;
 mod host;
 mod pages;
+mod shims;
 mod small;
 mod trust;
 

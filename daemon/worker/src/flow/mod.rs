@@ -55,7 +55,7 @@ pub struct Flow {
 
 /// How a flow is made.
 pub struct Start {
-    pub workflow: Workflow,
+    pub workflow: Arc<Workflow>,
     pub settings: Settings,
     pub recorded: String,
     pub prefix: String,
@@ -67,7 +67,7 @@ pub struct Start {
 
 impl Flow {
     pub fn new(run: &Rc<Run>, start: Start) -> Result<Rc<Flow>, String> {
-        let workflow = Arc::new(start.workflow);
+        let workflow = start.workflow;
         let workdir = context::prepare_workdir(run, &workflow)?;
         let mut machine = Machine::new(Arc::clone(&workflow), start.settings);
         let prefix = start.prefix.clone();

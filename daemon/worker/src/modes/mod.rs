@@ -77,7 +77,7 @@ async fn answer(word: &str, run: &Rc<Run>, program: Program) -> Answer {
     let warnings = defined.diagnostics.clone();
     let value = match word {
         "validate" => json!({ "workflows": names(&defined) }),
-        "graph" => graph_json::workflows(defined.workflows.iter()),
+        "graph" => graph_json::workflows(defined.workflows.iter().map(AsRef::as_ref)),
         _ => plan::plan(run, &defined).await.map_err(|finding| vec![finding])?,
     };
     Ok((value, warnings))

@@ -1,6 +1,7 @@
 //! The workflows of a run, one after another.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use sloth_api::worker::{Record, RunEnd, TaskEnd};
@@ -13,7 +14,7 @@ use crate::graph_json;
 
 /// A workflow that will run, with the parameters that it was selected with.
 pub struct Chosen {
-    pub workflow: Workflow,
+    pub workflow: Arc<Workflow>,
     pub params: Map<String, Value>,
 }
 
@@ -21,7 +22,8 @@ pub struct Chosen {
 /// manual.
 pub fn choose(defined: &Defined, wanted: Option<&str>) -> Result<Vec<Chosen>, Diagnostic> {
     let find = |name: &str| defined.workflows.iter().find(|workflow| workflow.name == name);
-    let chosen = |workflow: &Workflow, params: Map<String, Value>| Chosen { workflow: workflow.clone(), params };
+    let chosen =
+        |workflow: &Arc<Workflow>, params: Map<String, Value>| Chosen { workflow: Arc::clone(workflow), params };
     if let Some(name) = wanted {
         let params = defined.selected.iter().find(|(selected, _)| selected == name).map(|(_, params)| params.clone());
         return match find(name) {
@@ -108,7 +110,7 @@ impl Run {
         }
         self.journal.record(Record::Graph {
             workflows: chosen.iter().map(|chosen| chosen.workflow.name.clone()).collect(),
-            graph: graph_json::workflows(chosen.iter().map(|chosen| &chosen.workflow)),
+            graph: graph_json::workflows(chosen.iter().map(|chosen| chosen.workflow.as_ref())),
             diagnostics: defined.diagnostics.iter().map(graph_json::diagnostic).collect(),
         });
         self.journal.record(Record::Status { status: if self.job.paused { "paused" } else { "running" }.to_owned() });
@@ -179,7 +181,7 @@ impl Run {
                 None => None,
             };
             let start = Start {
-                workflow: chosen.workflow.clone(),
+                workflow: Arc::clone(&chosen.workflow),
                 settings,
                 recorded: chosen.workflow.name.clone(),
                 prefix: String::new(),

@@ -66,7 +66,15 @@ impl Run {
         overrides: Map<String, Value>,
     ) -> Result<Rc<Flow>, String> {
         let settings = self.flow_settings(&workflow, Instant::now())?;
-        let start = Start { workflow, settings, recorded, prefix, params: Map::new(), overrides, from: None };
+        let start = Start {
+            workflow: Arc::new(workflow),
+            settings,
+            recorded,
+            prefix,
+            params: Map::new(),
+            overrides,
+            from: None,
+        };
         Flow::new(self, start)
     }
 

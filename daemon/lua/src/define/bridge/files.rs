@@ -59,14 +59,13 @@ fn home() -> PathBuf {
 /// What is to be evaluated: the key, and the chunk unless it was evaluated before.
 type Found = (String, Option<Function>);
 
-/// `import(path)`: relative to the importing file, then to the main file, then to the invocation directory.
-pub(super) fn import(lua: &Lua, path: String) -> mlua::Result<Found> {
-    let define = define_of(lua)?;
-    define.enter(lua);
+/// Where a path of the script may be: relative to the file that names it, then to the main file, then to the invocation
+/// directory. Only directories that may be imported from.
+fn allowed(define: &Define, path: &str) -> mlua::Result<Vec<PathBuf>> {
     let invocation = define.inner()?.ctx().map(|ctx| ctx.run.invocation_dir.clone()).unwrap_or_default();
     let wanted = match path.strip_prefix("~/") {
         Some(rest) => home().join(rest),
-        None => PathBuf::from(&path),
+        None => PathBuf::from(path),
     };
     let mut places: Vec<PathBuf> = {
         let program = define.program.borrow();
@@ -74,22 +73,47 @@ pub(super) fn import(lua: &Lua, path: String) -> mlua::Result<Found> {
         bases.iter().map(|base| tidy_path(&base.join(&wanted))).collect()
     };
     places.dedup();
-    let allowed: Vec<PathBuf> = places.iter().filter(|place| define.may_import(place, &invocation)).cloned().collect();
-    if allowed.is_empty() {
+    places.retain(|place| define.may_import(place, &invocation));
+    if places.is_empty() {
         let fault = Fault::new("E106", format!("{path:?} is outside the directories that may be imported from"));
         return Err(
             define.raise(fault.hint("move it below the file's directory, or name its directory in lua.import_paths"))
         );
     }
+    Ok(places)
+}
+
+fn tried(places: &[PathBuf]) -> String {
+    let tried: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
+    format!("tried {}", tried.join(", "))
+}
+
+/// `import(path)`.
+pub(super) fn import(lua: &Lua, path: String) -> mlua::Result<Found> {
+    let define = define_of(lua)?;
+    define.enter(lua);
+    let allowed = allowed(&define, &path)?;
     match define.first(&allowed).map_err(|fault| define.raise(fault))? {
         Some((key, bytes)) => found(&define, key, &bytes),
-        None => {
-            let tried: Vec<String> = allowed.iter().map(|place| place.display().to_string()).collect();
-            Err(define.raise(
-                Fault::new("E100", format!("import: {path:?} is not there"))
-                    .hint(format!("tried {}", tried.join(", "))),
-            ))
-        }
+        None => Err(define.raise(Fault::new("E100", format!("import: {path:?} is not there")).hint(tried(&allowed)))),
+    }
+}
+
+/// Text of a file for `loadfile`, or nothing and why. Outside the definition phase only what the program has: that a
+/// file is read then belongs to the task, not to the program.
+pub(super) fn source(lua: &Lua, path: String) -> mlua::Result<(Option<mlua::LuaString>, Option<String>)> {
+    let define = define_of(lua)?;
+    define.enter(lua);
+    if !define.defining.get() {
+        let program = define.program.borrow();
+        let text = program.files.get(&program.key(&tidy_path(&program.dir.join(&path))));
+        return Ok((text.map(|bytes| lua.create_string(bytes)).transpose()?, None));
+    }
+    let allowed = allowed(&define, &path)?;
+    match define.first(&allowed) {
+        Ok(Some((_, bytes))) => Ok((Some(lua.create_string(bytes)?), None)),
+        Ok(None) => Ok((None, Some(format!("{path}: no such file ({})", tried(&allowed))))),
+        Err(fault) => Ok((None, Some(fault.message))),
     }
 }
 
@@ -152,11 +176,16 @@ pub(super) fn kept(lua: &Lua, key: String) -> mlua::Result<Value> {
 pub(super) fn install(lua: &Lua, host: &Table) -> mlua::Result<()> {
     host.raw_set("import", lua.create_function(import)?)?;
     host.raw_set("require", lua.create_function(require)?)?;
+    host.raw_set("source", lua.create_function(source)?)?;
     host.raw_set("keep", lua.create_function(keep)?)?;
     host.raw_set("kept", lua.create_function(kept)?)?;
     host.raw_set(
         "module",
         lua.create_function(|lua, name: String| {
+            // What begins so is of the library itself.
+            if name.starts_with('_') {
+                return Ok(Value::Nil);
+            }
             let define = define_of(lua)?;
             let inner = define.inner()?;
             let base: Value = lua.globals().raw_get(name.as_str())?;

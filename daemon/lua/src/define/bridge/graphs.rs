@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use serde_json::Map;
 use sloth_core::workflow::expr::Expr;
@@ -46,7 +47,7 @@ impl Define {
             defined.selected.extend(draft.selected.clone().map(|params| (name.clone(), params)));
             let schedules = draft.schedules.iter();
             defined.schedules.extend(schedules.map(|(when, options)| (name.clone(), when.clone(), options.clone())));
-            defined.workflows.push(workflow);
+            defined.workflows.push(Arc::new(workflow));
         }
         defined
     }

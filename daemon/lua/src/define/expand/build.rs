@@ -321,10 +321,14 @@ impl Expander<'_> {
         id
     }
 
+    /// What is not written is not made: most tasks have no details.
     fn inherit(&self, task: &mut Task, draft: &TaskDraft) {
         let defaults = &self.defaults;
-        if task.delegate_to.is_none() && !draft.stays_here {
-            task.delegate_to = defaults.target.clone().or_else(|| defaults.workflow_target.clone());
+        if task.delegate_to.is_none()
+            && !draft.stays_here
+            && let Some(target) = defaults.target.as_ref().or(defaults.workflow_target.as_ref())
+        {
+            task.delegate_to = Some(target.clone());
         }
         // A stage that stays here says so against its workflow.
         if task.delegate_to.as_ref().and_then(Value::as_str) == Some("local") {
@@ -338,9 +342,12 @@ impl Expander<'_> {
         for (name, value) in &defaults.env {
             task.env.entry(name.clone()).or_insert_with(|| value.clone());
         }
-        task.handlers.entries.extend(defaults.hooks.iter().cloned());
-        if let Some(retry) = &mut task.retry
-            && !draft.attempts_given
+        if !defaults.hooks.is_empty() {
+            task.handlers.entries.extend(defaults.hooks.iter().cloned());
+        }
+        if !draft.attempts_given
+            && task.retry.is_some()
+            && let Some(retry) = &mut task.retry
         {
             *retry = Retry { max_attempts: defaults.attempts, ..retry.clone() };
         }

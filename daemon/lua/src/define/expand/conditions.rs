@@ -21,7 +21,9 @@ impl Expander<'_> {
             let extra = &mut self.extras[at];
             let (condition, abort_if) = (extra.condition.take(), extra.abort_if.take());
             self.workflow.tasks[at].condition = condition.and_then(|cond| self.task_condition(&cond, &names, id));
-            self.workflow.tasks[at].abort_if = abort_if.and_then(|cond| self.task_condition(&cond, &names, id));
+            if let Some(cond) = abort_if {
+                self.workflow.tasks[at].abort_if = self.task_condition(&cond, &names, id);
+            }
             self.join_point(at);
         }
         for (id, conditions) in std::mem::take(&mut self.chooses) {

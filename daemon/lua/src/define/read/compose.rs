@@ -21,7 +21,7 @@ pub(crate) fn doing(raw: &Raw) -> Read<Doing> {
         Raw::Table(table) if table.get("cmd").is_some() => {
             let mut dropped = 0;
             let args = raw.to_json(false, &mut dropped);
-            Doing::Command(Command::Module { module: "exec".into(), action: "run".into(), args })
+            Doing::Command(Command::Module { module: "exec".into(), action: "run".into(), args: Box::new(args) })
         }
         Raw::Table(table) if !table.list.is_empty() && table.map.is_empty() => {
             Doing::Command(Command::Argv(table.list.iter().map(text).collect::<Read<_>>()?))

@@ -109,6 +109,8 @@ fn require_finds_modules_then_files_with_dots_as_slashes_and_caches_them() {
         r#"
 local e, s, m = require("exec"), require("string"), require("my.tool")
 assert(e == exec and s == string and m.n == 1 and m == require("my.tool"))
+assert(package.loaded["my.tool"] == m and package.loaded["my.other"] == nil)
+assert(not pcall(require, "_host") and package.loaded._host == nil and not bridge.exists("_host.run"))
 assert(package.loaded.exec == exec and type(package.path) == "string")
 assert(not pcall(function() package.loaded.x = 1 end))
 assert(bridge.exists("exec.run") and not bridge.exists("exec.nothing"))
@@ -116,6 +118,66 @@ assert(bridge.call("exec.run", { cmd = "hi" }).stdout == "hi")
 task("t"):shell("x")
 "#,
     );
+}
+
+/// "`load`, `loadfile`, `dofile`" read files of the program as `import` does, and they belong to the bundle.
+#[test]
+fn loadfile_and_dofile_read_files_of_the_program() {
+    let mut world = world();
+    world.program.dir = "/srv/flow".into();
+    world.program.files.insert("lib/five.lua".into(), "local n = ... return (n or 0) + 5".into());
+    world.program.files.insert("lib/broken.lua".into(), "local = 5".into());
+    let defined = world.good(
+        r#"
+assert(dofile("lib/five.lua") == 5 and loadfile("lib/five.lua")(2) == 7)
+local f, problem = loadfile("lib/none.lua")
+assert(f == nil and problem == "lib/none.lua: no such file (tried /srv/flow/lib/none.lua, /work/lib/none.lua)", problem)
+local f, problem = loadfile("lib/broken.lua")
+assert(f == nil and string.find(problem, "lib/broken.lua:1:", 1, true), problem)
+local ok, problem = pcall(dofile, "../../etc/passwd")
+assert(not ok and string.find(tostring(problem), "E106", 1, true), problem)
+task("t"):command(function() return { n = dofile("lib/five.lua") } end)
+"#,
+    );
+    let end = world.call(&defined.workflows[0].tasks[0], |_| {});
+    assert_eq!(end.result.expect("runs")[0].to_json(), json!({"n": 5}));
+}
+
+/// "opts … over `runner_config.circuit_breakers[name]` over `.default`"
+#[test]
+fn circuits_take_their_defaults_from_runner_config() {
+    let world = world();
+    let defined = world.good(
+        r#"
+runner_config = { circuit_breakers = {
+  default = { failure_threshold = 6, half_open_requests = 1 }, api = { failure_threshold = 2, recovery_timeout = "20s" } } }
+task("t"):command(function()
+  flow.circuit_breaker("api", function() return true end, { half_open_requests = 3 })
+  flow.circuit_breaker("other", function() return true end)
+  return true
+end)
+"#,
+    );
+    world.call(&defined.workflows[0].tasks[0], |_| {}).result.expect("runs");
+    let asked = world.slothd.1.lock().unwrap().clone();
+    let entered: Vec<_> =
+        asked.iter().filter(|(what, _)| *what == "circuit.enter").map(|(_, body)| body.clone()).collect();
+    let wanted = |name: &str, failures: u32, recovery: u32, trials: u32| json!({"name": name, "failure_threshold": failures, "recovery_timeout_ms": recovery, "half_open_requests": trials});
+    assert_eq!(json!(entered), json!([wanted("api", 2, 20_000, 3), wanted("other", 6, 60_000, 1)]));
+}
+
+/// "`async.parallel`, `async.sequence` … called in the definition phase return a descriptor", "map keys are task names"
+#[test]
+fn async_at_file_level_describes_tasks() {
+    let made = workflow(
+        "workflow('w'):tasks({ async.sequence({ function() end, async.parallel({ b = function() end, c = function() end }, 1) }) })",
+    );
+    let mut all = names(&made);
+    all.sort_unstable();
+    assert_eq!(all.len(), 3);
+    assert!(all.contains(&"b") && all.contains(&"c"), "{all:?}");
+    assert_eq!(edges(&made).len(), 2, "{:?}", edges(&made));
+    assert_eq!(made.groups.iter().map(|group| group.max_workers).collect::<Vec<_>>(), [Some(1)]);
 }
 
 struct Disk;

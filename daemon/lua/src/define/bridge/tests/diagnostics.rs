@@ -42,6 +42,8 @@ fn e104_and_e105_have_their_place() {
     assert_eq!((found.code, found.place.line), ("E104", 2), "{found:?}");
     let found = &findings("task \"a\" {\n  command = 'x'\n  retries = 2\n}")[0];
     assert_eq!((found.code, found.place.line), ("E105", 3), "{found:?}");
+    let hint = found.hint.as_deref().unwrap_or_default();
+    assert!(hint.contains("separated by commas"), "{hint}");
 }
 
 #[test]

@@ -68,5 +68,7 @@ fn ten_thousand_small_tasks_take_little_memory() {
         (after - before) >> 10,
         world.vm.memory() >> 10
     );
-    assert!(after - before < 60 << 20, "{} MiB", (after - before) >> 20);
+    assert!(defined.workflows[0].tasks.iter().all(|task| task.details.is_usual()), "details that nobody wrote");
+    // Half of it was once the fields of tasks that most tasks do not have.
+    assert!(after - before < 24 << 20, "{} MiB", (after - before) >> 20);
 }

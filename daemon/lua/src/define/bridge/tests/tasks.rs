@@ -38,7 +38,7 @@ fn a_command_is_a_function_a_text_a_list_an_exec_like_table_or_a_descriptor() {
     assert_eq!(of("'echo hi'"), Some(Command::Shell("echo hi".into())));
     assert_eq!(of("{ 'ls', '-l', 3 }"), Some(Command::Argv(vec!["ls".into(), "-l".into(), "3".into()])));
     let Some(Command::Module { module, action, args }) = of("{ cmd = 'ls', timeout = 3 }") else { panic!() };
-    assert_eq!((module.as_str(), action.as_str(), args), ("exec", "run", json!({"cmd": "ls", "timeout": 3})));
+    assert_eq!((module.as_str(), action.as_str(), *args), ("exec", "run", json!({"cmd": "ls", "timeout": 3})));
     assert_eq!(task("task('t'):shell('x')").command, Some(Command::Shell("x".into())));
     assert!(matches!(task("task('t'):run(function() end)").command, Some(Command::Function(_))));
     for key in ["command", "run", "execute", "action"] {
@@ -50,7 +50,11 @@ fn a_command_is_a_function_a_text_a_list_an_exec_like_table_or_a_descriptor() {
 #[test]
 fn module_action_and_args_call_a_function_of_a_module() {
     let made = task("task { name = 't', module = 'pkg', action = 'install', args = { packages = 'nginx' } }");
-    let wanted = Command::Module { module: "pkg".into(), action: "install".into(), args: json!({"packages": "nginx"}) };
+    let wanted = Command::Module {
+        module: "pkg".into(),
+        action: "install".into(),
+        args: Box::new(json!({"packages": "nginx"})),
+    };
     assert_eq!(made.command, Some(wanted));
 }
 
@@ -74,16 +78,16 @@ task("t"):command(f)
     let env: Vec<_> = made.env.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
     assert_eq!(env, [("A", Some("1")), ("B", Some("true")), ("C", None), ("D", Some("x"))]);
     assert_eq!(json!(made.params), json!({"n": 3, "list": [1, 2], "deep": {"a": {"b": "c"}}}));
-    assert_eq!((made.tags, made.priority), (vec!["x".into(), "y".into(), "z".into()], 50));
+    assert_eq!((made.tags.clone(), made.priority), (vec!["x".into(), "y".into(), "z".into()], 50));
     assert_eq!(made.artifacts, [("bundle".into(), "dist/*.tar".into()), ("log.txt".into(), "log.txt".into())]);
     assert_eq!(made.consumes, ["a", "b"]);
     assert!(made.compensate.is_some() && made.ignore_errors && made.rollback_on_failure && made.check_safe);
     assert_eq!(made.concurrency, Some(("db".into(), 2)));
     assert_eq!(made.health_check.map(|(_, interval, timeout)| (interval, timeout)), Some((1_000, 30_000)));
     assert_eq!((made.on_resume, json!(made.metadata)), (OnResume::Skip, json!({"owner": "me"})));
-    assert_eq!(made.circuit.map(|c| (c.failure_threshold, c.recovery_timeout_ms)), Some((3, 60_000)));
+    assert_eq!(made.circuit.as_ref().map(|c| (c.failure_threshold, c.recovery_timeout_ms)), Some((3, 60_000)));
     assert_eq!(made.delegate_to, Some(json!(["a1", "a2"])));
-    let r = made.resources;
+    let r = &made.resources;
     assert_eq!((r.cpu_request, r.cpu_limit), (Some(250), Some(1_000)));
     assert_eq!((r.memory_request, r.memory_limit), (Some(256 << 20), Some(256 << 20)));
     assert_eq!((r.network_request, r.network_limit, r.pids), (None, Some(10_000_000), Some(50)));
@@ -108,7 +112,7 @@ fn aliases_of_methods_do_the_same() {
 
 #[test]
 fn retries_are_a_number_or_a_table_or_parts() {
-    let of = |text: &str| task(&format!("task('t'):shell('x'){text}")).retry.expect("retries");
+    let of = |text: &str| task(&format!("task('t'):shell('x'){text}")).retry.clone().expect("retries");
     assert_eq!(of(":retries(3)"), Retry { max_attempts: 4, ..Retry::default() });
     assert_eq!(
         of(":retries(2, 'fixed', { delay = '5s' })"),
