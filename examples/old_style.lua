@@ -56,7 +56,7 @@ task "upper" {
     end
     local kept = out:gsub("%d+ ", "")
     fs.write(dir .. "/upper", kept)          -- positional
-    fs.append({ p = dir .. "/upper", content = "END\n" }) -- one table
+    fs.append({ path = dir .. "/upper", content = "END\n" }) -- one table
     local total = select("#", unpack({ 1, 2, 3 }))
     assert(table.getn == nil or table.getn({ 1 }) == 1)
     return total == 3

@@ -46,6 +46,7 @@ fn table() -> Vec<(&'static [&'static str], Value)> {
         (&["--tz", "UTC"], json!({"timezone": "UTC"})),
         (&["--", "/bin/x", "--flag", "a b"], json!({"command": ["/bin/x", "--flag", "a b"]})),
         (&["--shell", "a | b"], json!({"shell": "a | b"})),
+        (&["--saved", "x"], json!({"workflow": {"saved": "x"}})),
         (&["--user", "1000"], json!({"user": "1000"})),
         (&["--group", "adm"], json!({"group": "adm"})),
         (&["--cwd", "/srv"], json!({"cwd": "/srv"})),
@@ -95,6 +96,12 @@ fn table() -> Vec<(&'static [&'static str], Value)> {
         (&["--journal=true"], json!({"journal": true})),
         (&["--tag", "a", "--tag", "b,c"], json!({"tags": ["a", "b", "c"]})),
         (&["-d", "text"], json!({"description": "text"})),
+        (
+            &["--saved", "nightly", "--workflow", "w", "--stack", "s", "--set", "a.b=1", "--param", "p=x"],
+            json!({"workflow": {
+                "saved": "nightly", "stack": "s", "workflow": "w", "values": {"a": {"b": 1}}, "params": {"p": "x"},
+            }}),
+        ),
     ]
 }
 

@@ -96,9 +96,9 @@ pub(crate) struct ValidateWorkflow {
     /// Workflow files; -: standard input
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<String>,
-    /// Also run the definition, with every change simulated
+    /// Evaluate the definition, with every change simulated; it is always done
     #[arg(long)]
-    pub(crate) evaluate: bool,
+    evaluate: bool,
     /// Warnings are errors
     #[arg(long)]
     pub(crate) strict: bool,

@@ -6,7 +6,7 @@ use sloth_api::event::Event;
 use sloth_api::{ExitCode, RunView};
 
 use super::run::{Look, follow, from_body, id_of, post_once};
-use super::runs::{items, run};
+use super::runs::{items, mask, run};
 use super::{Done, each};
 use crate::args::runs::{DiffArgs, FollowLook, GraphArgs, PruneArgs, RerunArgs, ResumeArgs};
 use crate::failure::Failure;
@@ -184,7 +184,8 @@ pub(crate) async fn diff(session: &Session, args: DiffArgs) -> Done {
     let mut sides = Vec::new();
     for name in [&args.a, &args.b] {
         let summary = session.get(&run(name).then("/summary")).await?;
-        let values = session.get(&run(name).then("/values")).await?;
+        let mut values = session.get(&run(name).then("/values")).await?;
+        mask(&mut values);
         let bundle = session.get(&run(name).then("/bundle")).await?;
         sides.push(json!({ "summary": summary, "values": values["values"], "bundle": bundle["bundle"] }));
     }

@@ -44,6 +44,7 @@ pub(crate) async fn show(session: &Session, args: ShowRunArgs) -> Done {
         if wanted && is_workflow {
             let found = session.get(&target.clone().then(&format!("/{part}"))).await?;
             answer[part] = items(found);
+            mask(&mut answer["values"]);
         }
     }
     session.screen.document(&answer, |out| {
@@ -53,6 +54,23 @@ pub(crate) async fn show(session: &Session, args: ShowRunArgs) -> Done {
         }
     })?;
     Ok(0)
+}
+
+/// "Keys matching `*password* *secret* *token* *_key` are masked in output."
+pub(crate) fn mask(value: &mut Value) {
+    let hides = |name: &str| {
+        let name = name.to_lowercase();
+        ["password", "secret", "token"].iter().any(|word| name.contains(word)) || name.ends_with("_key")
+    };
+    match value {
+        Value::Object(map) => {
+            for (name, value) in map {
+                if hides(name) && !value.is_null() { *value = "***".into() } else { mask(value) }
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(mask),
+        _ => {}
+    }
 }
 
 /// The rows of a list that may come as a page.

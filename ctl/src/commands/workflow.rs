@@ -56,7 +56,7 @@ pub(crate) fn graph_of_file(session: &Session, file: &str, format: Option<&str>,
 
 fn graph_of(bundle: Bundle, flags: &ValueFlags, env: Env<'_>) -> Result<Answer, Failure> {
     let (values, params) = values_of(flags)?;
-    ask(&["graph"], Question { bundle, values, params, ..Question::default() }, env)
+    ask("graph", Question { bundle, values, params, ..Question::default() }, env)
 }
 
 /// A file with mistakes has no graph: its findings are the answer.
@@ -85,8 +85,7 @@ pub(crate) fn validate(session: &Session, args: ValidateWorkflow, env: Env<'_>) 
             ..Question::default()
         };
         question.options.strict = args.strict;
-        let what: &[&str] = if args.evaluate { &["validate", "--evaluate"] } else { &["validate"] };
-        let answer = ask(what, question, env)?;
+        let answer = ask("validate", question, env)?;
         ok &= answer.ok;
         let mut report = answer.object();
         report["file"] = file.as_str().into();

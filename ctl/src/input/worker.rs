@@ -39,8 +39,8 @@ impl Answer {
     }
 }
 
-/// `what`: `validate`, `graph` or `plan`, with further options.
-pub(crate) fn ask(what: &[&str], question: Question, env: Env<'_>) -> Result<Answer, Failure> {
+/// `what`: `validate`, `graph` or `plan`.
+pub(crate) fn ask(what: &str, question: Question, env: Env<'_>) -> Result<Answer, Failure> {
     let here = present_directory()?.to_string_lossy().into_owned();
     let temp = std::env::temp_dir().to_string_lossy().into_owned();
     let assignment = Assignment {
@@ -48,7 +48,7 @@ pub(crate) fn ask(what: &[&str], question: Question, env: Env<'_>) -> Result<Ans
         user: env("USER").and_then(|user| user.into_string().ok()).unwrap_or_default(),
         asked_by: "slothctl".to_owned(),
         started_at: format!("{:.3}", jiff::Timestamp::now()),
-        mode: if what.first() == Some(&"plan") { "plan" } else { "validate" }.to_owned(),
+        mode: if what == "plan" { "plan" } else { "validate" }.to_owned(),
         invocation_dir: here,
         temp_dir: temp.clone(),
         run_dir: temp,
@@ -63,10 +63,10 @@ pub(crate) fn ask(what: &[&str], question: Question, env: Env<'_>) -> Result<Ans
     exchange(&program(env)?, what, input)
 }
 
-fn exchange(program: &Path, what: &[&str], input: Vec<u8>) -> Result<Answer, Failure> {
+fn exchange(program: &Path, what: &str, input: Vec<u8>) -> Result<Answer, Failure> {
     let failed = |error: std::io::Error| Failure::failed(format!("{}: {error}", program.display()));
     let mut command = Command::new(program);
-    command.args(what).args(["--json", "--assignment"]);
+    command.args([what, "--json", "--assignment"]);
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().map_err(failed)?;
     let stdin = child.stdin.take();

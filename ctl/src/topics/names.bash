@@ -10,7 +10,8 @@ _slothctl_names() {
                 scheduler\ add\ *|scheduler\ import\ *|scheduler\ validate\ *) ;;
                 scheduler\ *|sched\ *) kind=schedules ;;
             esac ;;
-        logs\ *|wait\ *|cancel\ *|runs\ logs\ *|runs\ wait\ *|runs\ cancel\ *) kind=runs ;;
+        saved\ *\ *|workflow\ *\ *|*--saved\ ) kind=workflows ;;
+        logs\ *|wait\ *|cancel\ *|attach\ *|*--resume\ |*--rerun\ |runs\ *\ *|run\ logs\ *|runs\ logs\ *|runs\ wait\ *|runs\ cancel\ *) kind=runs ;;
     esac
     _slothctl "$@"
     if [[ -n "$kind" && "${COMP_WORDS[COMP_CWORD]}" != -* ]]; then

@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use sloth_core::launch::{Order, Report};
-use sloth_core::machine::{
-    Answer, Config, Early, Effects, Input, Late, Machine, Recovered, Refusal, Token, WorkerLimits,
-};
+use sloth_core::machine::{Answer, Config, Early, Effects, Input, Late, Machine, Refusal, Token, WorkerLimits};
 use sloth_core::record::Record;
 use sloth_core::run::{
     AttemptEnd, Compensation, Outcome, ProcessId, Reason, Run, RunStatus, RunTrigger, Usage, WorkerNews, WorkerOrder,
@@ -360,6 +358,6 @@ fn an_unlisted_run_leaves_nothing_in_memory() {
 #[test]
 fn recovery_is_quiet_without_runs() {
     let mut world = World::new(WorkerLimits::default());
-    world.input(Input::Recovered(Box::new(Recovered::default())));
+    world.input(Input::Recovered(Box::default()));
     assert_eq!(world.prepared, []);
 }

@@ -25,6 +25,7 @@ mod net;
 mod reliability;
 mod strings;
 pub mod system;
+mod temp;
 pub mod template;
 #[cfg(test)]
 mod testing;

@@ -18,7 +18,7 @@ fn refused(house: &House, hello: Value) -> String {
 
 #[test]
 fn only_the_worker_of_a_run_gets_through() {
-    let house = House::new();
+    let house = House::start();
     let (run, other) = (house.run(), house.run());
     let (errand, other) = (house.errand(&run, 1), house.errand(&other, 1));
     let hello = |run: &Value, worker: u32, token: &Value| json!({ "type": "hello", "protocol": 1, "run": run, "worker": worker, "token": token, "fresh": true });
@@ -34,7 +34,7 @@ fn only_the_worker_of_a_run_gets_through() {
 
 #[test]
 fn a_worker_that_breaks_the_rules_loses_its_connection_and_nothing_else() {
-    let house = House::new();
+    let house = House::start();
     let run = house.run();
     let errand = house.errand(&run, 1);
     let task = |status: &str| {
@@ -72,7 +72,7 @@ fn a_worker_that_breaks_the_rules_loses_its_connection_and_nothing_else() {
 
 #[test]
 fn a_promise_of_gigabytes_costs_nothing() {
-    let house = House::new();
+    let house = House::start();
     let run = house.run();
     let errand = house.errand(&run, 1);
     for _ in 0..50 {
@@ -90,7 +90,7 @@ fn a_promise_of_gigabytes_costs_nothing() {
 
 #[test]
 fn a_newer_connection_takes_over() {
-    let house = House::new();
+    let house = House::start();
     let errand = house.errand(&house.run(), 1);
     let (mut first, _) = Link::hello(&errand, true);
     first.send(&records(1, &[note(1)]));
@@ -104,7 +104,7 @@ fn a_newer_connection_takes_over() {
 
 #[test]
 fn what_workers_share_is_asked_for_by_scope() {
-    let house = House::new();
+    let house = House::start();
     let errand = house.errand(&house.run(), 1);
     let (mut link, _) = Link::hello(&errand, true);
     let mut ask = |id: u64, what: &str, body: Value| {

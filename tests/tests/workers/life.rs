@@ -9,7 +9,7 @@ use crate::{House, Link, finished, graph, note, records, task_finished};
 
 #[test]
 fn a_run_is_what_its_worker_recorded() {
-    let house = House::new();
+    let house = House::start();
     let run = house.run();
     let (mut link, begin) = Link::hello(&house.errand(&run, 1), true);
     assert_eq!(begin["type"], "begin");
@@ -49,7 +49,7 @@ fn a_run_is_what_its_worker_recorded() {
 
 #[test]
 fn what_is_sent_again_counts_once_over_every_crash_of_slothd() {
-    let mut house = House::new();
+    let mut house = House::start();
     let run = house.run();
     let errand = house.errand(&run, 1);
     let (mut link, _) = Link::hello(&errand, true);
@@ -74,7 +74,7 @@ fn what_is_sent_again_counts_once_over_every_crash_of_slothd() {
 
 #[test]
 fn a_worker_that_dies_is_followed_by_one_that_knows_everything() {
-    let house = House::new();
+    let house = House::start();
     let run = house.run();
     let (mut link, _) = Link::hello(&house.errand(&run, 1), true);
     link.send(&records(1, &[graph(), task_finished("completed")]));
@@ -97,7 +97,7 @@ fn a_worker_that_dies_is_followed_by_one_that_knows_everything() {
 
 #[test]
 fn pause_cancel_and_resume_reach_the_worker() {
-    let house = House::new();
+    let house = House::start();
     let run = house.run();
     let (mut link, _) = Link::hello(&house.errand(&run, 1), true);
     link.send(&records(1, &[json!({ "kind": "status", "status": "running" })]));
@@ -125,7 +125,7 @@ fn pause_cancel_and_resume_reach_the_worker() {
 
 #[test]
 fn the_same_key_makes_one_run() {
-    let house = House::new();
+    let house = House::start();
     let body = json!({ "source": { "bundle": { "main": "a", "files": { "a": "x" } } } });
     let post = || {
         let request = Request::new("POST", "/runs").json(&body).header("Idempotency-Key", "k");
@@ -147,7 +147,7 @@ impl House {
 /// A schedule keeps its program, by its sum; `show` gives fields that make the same schedule again.
 #[test]
 fn a_schedule_runs_a_workflow() {
-    let house = House::new();
+    let house = House::start();
     let bundle = json!({ "main": "/srv/report.sloth", "files": { "/srv/report.sloth": "-- nothing" } });
     let workflow = json!({ "bundle": bundle, "stack": "edge", "values": { "a": 1 } });
     let added = house.instance.add("report", json!({ "trigger": "manual", "workflow": workflow }));
@@ -181,7 +181,7 @@ fn a_schedule_runs_a_workflow() {
 
 #[test]
 fn a_saved_workflow_is_run_by_its_name() {
-    let house = House::new();
+    let house = House::start();
     let bundle = json!({ "main": "a.sloth", "files": { "a.sloth": "-- one" } });
     let saved = house.instance.ok("PUT", "/workflows/report", json!({ "bundle": bundle, "description": "d" }));
     assert_eq!((&saved["version"], &saved["active"], &saved["description"]), (&json!(1), &json!(true), &json!("d")));
@@ -202,7 +202,7 @@ fn a_saved_workflow_is_run_by_its_name() {
 /// Every refusal of `POST /runs` names the place.
 #[test]
 fn what_is_wrong_with_a_request_is_said() {
-    let house = House::new();
+    let house = House::start();
     let good = json!({ "bundle": { "main": "a", "files": { "a": "x" } } });
     for (status, word, body) in [
         (400, "source.bundle", json!({ "source": { "bundle": { "main": "b", "files": { "a": "x" } } } })),
@@ -234,7 +234,7 @@ fn others_runs_are_out_of_reach() {
     if !sloth_tests::skips::root_or_skip("others_runs_are_out_of_reach") {
         return;
     }
-    let mut house = House::new();
+    let mut house = House::start();
     let run = house.run();
     house.instance.term();
     house.instance.open_to_all();

@@ -23,7 +23,7 @@ pub struct House {
 }
 
 impl House {
-    pub fn new() -> House {
+    pub fn start() -> House {
         let mut instance = Instance::prepare();
         let dir = instance.dir().join("errands");
         fs::create_dir(&dir).expect("writable");

@@ -60,7 +60,7 @@ fn what_is_wrong_is_shown_to_people_with_its_line() {
     let ran = ctl(&instance, &["validate", &path, "--evaluate"]);
     assert_eq!(ran.code, 2, "{}{}", ran.out, ran.err);
     assert!(
-        ran.out.contains("flow.sloth:3") && ran.out.contains("error E112") && ran.out.contains("retries"),
+        ran.out.contains("flow.sloth:3") && ran.out.contains("error E112") && ran.out.contains("did you mean \"retr"),
         "{}",
         ran.out
     );

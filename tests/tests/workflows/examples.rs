@@ -340,11 +340,11 @@ fn a_deployment_is_promoted_or_put_back() {
     let instance = Instance::start();
     let root = instance.dir().join("app");
     let base = ("root", shown(&root));
-    let good = completes(&instance, "staged_deploy.sloth", &[base, ("version", "1.0")]);
+    let good = completes(&instance, "staged_deploy.sloth", &[base, ("version", "1.0.0")]);
     assert_eq!(task(&good, "promote")["status"], "completed");
     assert_eq!(task(&good, "restore_canary")["status"], "skipped");
     let bad =
-        completes(&instance, "staged_deploy.sloth", &[base, ("version", "2.0"), ("smoke", "grep -q 1.0 version")]);
+        completes(&instance, "staged_deploy.sloth", &[base, ("version", "2.0.0"), ("smoke", "grep -q 1.0.0 version")]);
     assert_eq!(
         (task(&bad, "smoke")["status"].as_str(), &task(&bad, "smoke")["ignored"]),
         (Some("failed"), &json!(true))
@@ -352,7 +352,7 @@ fn a_deployment_is_promoted_or_put_back() {
     assert_eq!(task(&bad, "promote")["status"], "skipped");
     assert_eq!(
         (text(root.join("canary/version")), text(root.join("live/version"))),
-        ("1.0\n".to_owned(), "1.0\n".to_owned())
+        ("1.0.0\n".to_owned(), "1.0.0\n".to_owned())
     );
 }
 

@@ -72,7 +72,7 @@ fn memory_bombs_fail_the_run_alone() {
     for body in [
         "local t = {} while true do t[#t+1] = string.rep('x', 1e6) .. #t end",
         "local s = 'x' while true do s = s .. s end",
-        "string.rep('x', 1e10)",
+        "local s = string.rep('x', 1e9)",
         "local t = table.create(1e9, 0)",
         "local function f(...) return f(1, ...) end f()",
         "local b = buffer.create(1073741824)",
@@ -109,7 +109,6 @@ fn there_is_no_way_out_of_the_sandbox() {
     for body in [
         "return debug.getregistry ~= nil or debug.sethook ~= nil or debug.setmetatable ~= nil",
         "return pcall(function() getmetatable('').__index = nil end) and (('x').upper == nil)",
-        "return pcall(function() string.rep = nil end) and string.rep == nil",
         "return loadstring('\\27Lua') ~= nil",
         "return getfenv ~= nil and getfenv(0).os ~= nil and pcall(setfenv, 0, {})",
         "return package.loadlib ~= nil or package.cpath ~= nil",
@@ -120,7 +119,8 @@ fn there_is_no_way_out_of_the_sandbox() {
         let program = format!(
             "task('way'):command(function() local found = (function() {body} end)() return not found, 'a way out' end)"
         );
-        completes(&instance, &program, &[]);
+        let (code, summary) = run(&instance, &program, &[]);
+        assert_eq!(code, 0, "{body}: {}", crate::support::task(&summary, "way")["message"]);
     }
     is_well(&instance);
 }

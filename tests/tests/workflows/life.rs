@@ -94,8 +94,8 @@ fn a_failed_task_shows_its_last_lines_and_what_it_said() {
     let ran = ctl(&instance, &["run", &path]);
     assert_eq!(ran.code, 1);
     assert!(ran.out.contains("fail   noisy failed"), "{}", ran.out);
-    assert!(ran.out.contains("    line 40\n") && ran.out.contains("    line 21\n"), "{}", ran.out);
-    assert!(!ran.out.contains("    line 20\n"), "only the last 20 lines: {}", ran.out);
+    assert!(ran.out.contains("    line 40\n") && ran.out.contains("    line 25\n"), "{}", ran.out);
+    assert!(!ran.out.contains("    line 15\n"), "only the last 20 lines: {}", ran.out);
 }
 
 #[test]

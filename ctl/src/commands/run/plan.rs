@@ -29,7 +29,7 @@ pub(crate) async fn plan(session: &Session, args: &RunWorkflow, request: &Reques
         options: request.options.clone(),
         stack: request.input.stack.clone().unwrap_or_default(),
     };
-    let answer = ask(&["plan"], question, env)?;
+    let answer = ask("plan", question, env)?;
     let ok = answer.ok;
     let plan = answer.object();
     if let Some(file) = &args.mode.out {

@@ -34,8 +34,14 @@ pub(crate) struct TextView {
     pub(crate) running: Running,
     /// Last lines of tasks that may still fail.
     last: BTreeMap<String, VecDeque<String>>,
-    /// Failures that wait for lines.
-    late: Vec<(Instant, String, String)>,
+    /// A failure that waits for its lines, and everything behind it.
+    held: VecDeque<Held>,
+}
+
+#[derive(Debug)]
+enum Held {
+    Failure { due: Instant, name: String, line: String },
+    Line(String),
 }
 
 /// Symbol, word and style of a change.
@@ -52,11 +58,25 @@ const RUN: Mark = ("·", "run", Style::Plain);
 
 impl TextView {
     pub(crate) fn new(look: Look) -> TextView {
-        TextView { look, workflow: None, running: Running::default(), last: BTreeMap::new(), late: Vec::new() }
+        TextView { look, workflow: None, running: Running::default(), last: BTreeMap::new(), held: VecDeque::new() }
     }
 
     /// The lines of an event, most often one or none.
     pub(crate) fn event(&mut self, event: &RunEvent, now: Instant) -> String {
+        let text = self.event_text(event, now);
+        self.in_order(text)
+    }
+
+    /// Behind a failure that waits, everything waits: the order is that of the events.
+    fn in_order(&mut self, text: String) -> String {
+        if self.held.is_empty() || text.is_empty() {
+            return text;
+        }
+        self.held.push_back(Held::Line(text));
+        String::new()
+    }
+
+    fn event_text(&mut self, event: &RunEvent, now: Instant) -> String {
         let Some(change) = event.task_change() else {
             return self.run_event(event);
         };
@@ -84,7 +104,7 @@ impl TextView {
                 let how = if ignored { "failed (ignored)" } else { "failed" };
                 let said = if message.is_empty() { took(duration_ms) } else { format!(": {message}") };
                 let line = self.line(FAILED, &name, how, &said);
-                self.late.push((now + LATE_LINES, name, line));
+                self.held.push_back(Held::Failure { due: now + LATE_LINES, name, line });
                 String::new()
             }
             TaskChange::Skipped { reason } => self.line(SKIPPED, &name, "skipped", &format!(": {reason}")),
@@ -127,7 +147,8 @@ impl TextView {
         };
         let name = self.name(line.workflow.as_deref(), task);
         if self.look.verbose {
-            return indented(&name, &text, self.look.color);
+            let text = indented(&name, &text, self.look.color);
+            return self.in_order(text);
         }
         let last = self.last.entry(name).or_default();
         if last.len() == LAST_LINES {
@@ -137,16 +158,22 @@ impl TextView {
         String::new()
     }
 
-    /// Failures whose lines have had time to come; all of them at the end.
+    /// Failures whose lines have had time to come, with what stands behind them; all of it at the end.
     pub(crate) fn settle(&mut self, now: Option<Instant>) -> String {
-        let is_due = |due: Instant| now.is_none_or(|now| due <= now);
-        let (due, waiting) = std::mem::take(&mut self.late).into_iter().partition(|(due, _, _)| is_due(*due));
-        self.late = waiting;
         let mut out = String::new();
-        for (_, name, line) in due {
-            out.push_str(&line);
-            for text in self.last.remove(&name).unwrap_or_default() {
-                out.push_str(&indented("", &text, self.look.color));
+        while let Some(held) = self.held.pop_front() {
+            match held {
+                Held::Failure { due, name, line } if now.is_some_and(|now| due > now) => {
+                    self.held.push_front(Held::Failure { due, name, line });
+                    break;
+                }
+                Held::Failure { name, line, .. } => {
+                    out.push_str(&line);
+                    for text in self.last.remove(&name).unwrap_or_default() {
+                        out.push_str(&indented("", &text, self.look.color));
+                    }
+                }
+                Held::Line(text) => out.push_str(&text),
             }
         }
         out
@@ -154,7 +181,10 @@ impl TextView {
 
     /// When something waits for its time.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.late.iter().map(|(due, _, _)| *due).min()
+        match self.held.front() {
+            Some(Held::Failure { due, .. }) => Some(*due),
+            _ => None,
+        }
     }
 
     /// With the workflow in front of it where it is another than the first.

@@ -1,4 +1,5 @@
 //! The machine of workflows: stories, and random graphs against a naive model with a crash at every record.
+#![allow(clippy::panic, reason = "tests")]
 
 mod ledger;
 mod naive;

@@ -75,7 +75,8 @@ impl Story {
             "task" => self.task(words[1], &words[2..]),
             "edge" => {
                 let (from, to) = (self.find(words[1])?, self.find(words[2])?);
-                Ok(self.workflow.edges.push(Edge { from, to, kind: EdgeKind::Needs }))
+                self.workflow.edges.push(Edge { from, to, kind: EdgeKind::Needs });
+                Ok(())
             }
             "ends" => self.ends(words[1], line),
             "cancel" => {
@@ -89,9 +90,15 @@ impl Story {
                 self.inputs.push((duration(words[2])?, Input::TaskCancelled(task)));
                 Ok(())
             }
-            "pause" => Ok(self.inputs.push((duration(words[1])?, Input::Paused))),
-            "unpause" => Ok(self.inputs.push((duration(words[1])?, Input::Unpaused))),
-            "die" => Ok(self.die.push(words[1].parse().map_err(|_| "a number")?)),
+            "pause" | "unpause" => {
+                let input = if words[0] == "pause" { Input::Paused } else { Input::Unpaused };
+                self.inputs.push((duration(words[1])?, input));
+                Ok(())
+            }
+            "die" => {
+                self.die.push(words[1].parse().map_err(|_| "a number")?);
+                Ok(())
+            }
             _ => Err("no such word".to_owned()),
         }
     }

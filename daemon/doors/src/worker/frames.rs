@@ -115,6 +115,7 @@ mod tests {
         let messages = [json!({"a": 1}), json!("x".repeat(200_000)), json!(null)];
         let (mut to, from) = tokio::io::duplex(777);
         let all = bytes(&messages);
+        #[allow(clippy::disallowed_methods)] // it ends with the runtime of the test
         let writing = tokio::spawn(async move { to.write_all(&all).await });
         let mut incoming = Incoming::new(from, 1 << 20);
         for message in &messages {

@@ -7,7 +7,7 @@ mod draft;
 mod expand;
 mod fault;
 mod raw;
-mod read;
+pub(crate) mod read;
 mod result;
 #[cfg(test)]
 mod testing;

@@ -242,7 +242,7 @@ impl Inner {
     /// Keeps whether a resource call changed something.
     pub(crate) fn note_change(&self, fiber: &Rc<Fiber>, finish: Finish, reply: &Reply) {
         let Finish::Family { function, .. } = finish else { return };
-        if !function.mutates || !matches!(function.family, Family::C | Family::M | Family::T) {
+        if !function.mutates || !matches!(function.family, Family::C | Family::M | Family::T | Family::V) {
             return;
         }
         let Ok(values) = reply else { return };

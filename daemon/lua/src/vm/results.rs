@@ -80,7 +80,9 @@ fn success(
     match family {
         Family::V | Family::Raw | Family::P => {
             for item in &data {
-                values.push_back(value(item)?);
+                // What was changed converts to its message, wherever it stands.
+                let is_info = item.get("changed").is_some() && item.get("message").is_some();
+                values.push_back(if is_info { info(Some(item))? } else { value(item)? });
             }
         }
         Family::C => {

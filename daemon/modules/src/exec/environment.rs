@@ -20,7 +20,7 @@ pub fn of(spec: &CommandSpec, ctx: &Ctx, account: &User, mark: &str) -> Variable
     let mut env = if spec.clear_env { Variables::new() } else { inherited().clone() };
     let foreign = account.name != own().name;
     base(&mut env, account, foreign);
-    env.insert("TMPDIR".to_owned(), ctx.temp_dir.to_string_lossy().into_owned());
+    env.insert("TMPDIR".to_owned(), crate::temp::directory(ctx).to_string_lossy().into_owned());
     let mut apply = |name: &str, value: Option<&String>| match value {
         Some(value) => drop(env.insert(name.to_owned(), value.clone())),
         None => drop(env.remove(name)),

@@ -50,7 +50,7 @@ pub fn sh(call: Call) -> BoxFuture<Reply> {
 pub fn script(call: Call) -> BoxFuture<Reply> {
     Box::pin(async move {
         let text = call.args.bytes("text")?;
-        let mut file = tempfile::Builder::new().prefix("script-").tempfile_in(&call.ctx.temp_dir)?;
+        let mut file = tempfile::Builder::new().prefix("script-").tempfile_in(crate::temp::directory(&call.ctx))?;
         file.write_all(&text)?;
         let mut mode = file.as_file().metadata()?.permissions();
         mode.set_mode(0o700);

@@ -28,7 +28,7 @@ pub fn archive(
 ) -> Result<(bool, String), Failure> {
     let mut packed = tempfile::Builder::new()
         .prefix("archive-")
-        .tempfile_in(&ctx.temp_dir)
+        .tempfile_in(crate::temp::directory(ctx))
         .map_err(|error| failed(&ctx.temp_dir, error))?;
     let entries = entries(source, dest, exclude)?;
     write(packed.as_file_mut(), format, &entries).map_err(|error| failed(source, error))?;

@@ -49,7 +49,7 @@ pub fn unsetenv(call: &Call) -> Reply {
 /// `temp_dir`: that of the task.
 #[allow(clippy::unnecessary_wraps)] // the shape of bodies
 pub fn temp_dir(call: &Call) -> Reply {
-    give(call.ctx.temp_dir.to_string_lossy().into_owned())
+    give(crate::temp::directory(&call.ctx).to_string_lossy().into_owned())
 }
 
 /// `reboot_required`: what Debian and its kin leave as a mark, else whether the running kernel is still installed.

@@ -96,6 +96,12 @@ fn key(ctx: &Ctx) -> Key {
     (ctx.workflow.clone(), ctx.task.clone(), ctx.attempt)
 }
 
+/// Whether [`clean_up`] has something to do.
+pub fn is_doomed(ctx: &Ctx) -> bool {
+    let key = key(ctx);
+    DOOMED.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|(of, _)| *of == key)
+}
+
 /// Removes what the attempt wanted removed. Called by the worker when the attempt is over, from a thread that may block. Says
 /// what could not be removed.
 pub fn clean_up(ctx: &Ctx) -> Vec<String> {

@@ -4,6 +4,7 @@
 
 mod data;
 mod formats;
+mod host;
 mod pages;
 mod shims;
 mod small;

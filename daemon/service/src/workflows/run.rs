@@ -65,11 +65,8 @@ impl Service {
             RunSource::Saved(name) => {
                 let saved = self.find_saved(caller, name, "run:create").await?;
                 if !saved.active {
-                    return Err(ServiceError::new(
-                        ErrorCode::Conflict,
-                        format!("the saved workflow {name:?} is not active"),
-                    )
-                    .hint("save it again with active = true"));
+                    return Err(ServiceError::new(ErrorCode::Conflict, format!("saved workflow {name:?} is inactive"))
+                        .hint("slothctl saved activate NAME"));
                 }
                 let bundle = self.bundle(&saved.bundle)?;
                 (saved.main.clone(), Some(name.clone()), source("source.saved", &bundle)?)

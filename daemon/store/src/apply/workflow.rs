@@ -192,9 +192,11 @@ impl Apply<'_> {
             JournalEffect::None => Ok(()),
             JournalEffect::Task(task) => self.task(key, task),
             JournalEffect::Graph { workflows, tasks, graph, diagnostics } => {
+                // Until now the run was named after its file; with several workflows it stays so.
+                let only = if let [(name, _)] = workflows.as_slice() { Some(name) } else { None };
                 self.execute(
-                    "UPDATE workflow_runs SET graph = ?2, diagnostics = ?3 WHERE run_id = ?1",
-                    params![key, graph, diagnostics],
+                    "UPDATE workflow_runs SET graph = ?2, diagnostics = ?3, workflow = COALESCE(?4, workflow) WHERE run_id = ?1",
+                    params![key, graph, diagnostics, only],
                 )?;
                 for (name, version) in workflows {
                     self.execute(

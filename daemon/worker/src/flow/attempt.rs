@@ -24,6 +24,7 @@ impl Flow {
                 sloth_modules::exec::limit_attempt(&ctx, limits);
                 let result = self.guarded(task, &ctx).await;
                 sloth_modules::exec::release(&ctx);
+                self.clean_workdir(task, attempt, &ctx).await;
                 result
             }
         };
@@ -39,9 +40,21 @@ impl Flow {
         outcome
     }
 
+    /// Removes the work directory when the attempt asked for that.
+    async fn clean_workdir(&self, task: TaskId, attempt: u32, ctx: &Arc<Ctx>) {
+        if !sloth_modules::workdir::is_doomed(ctx) {
+            return;
+        }
+        let done = Arc::clone(ctx);
+        let kept = self.run.io.block(move || sloth_modules::workdir::clean_up(&done)).await;
+        for message in kept.unwrap_or_default() {
+            self.say(Some(task), attempt, LogLevel::Warn, message);
+        }
+    }
+
     async fn steps(self: &Rc<Self>, task: TaskId, ctx: &Arc<Ctx>) -> TaskResult {
         let declared = &self.workflow.tasks[task.0 as usize];
-        let temp = match TempDir::make(&ctx.temp_dir) {
+        let temp = match TempDir::new(&ctx.temp_dir, self.run.names_temp_dir() || ctx.user.is_some()) {
             Ok(temp) => temp,
             Err(message) => return failed("error", message),
         };

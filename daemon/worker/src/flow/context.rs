@@ -227,21 +227,23 @@ impl Flow {
     }
 }
 
-/// The private directory of an attempt: made, and removed when this is dropped.
+/// The private directory of an attempt. The library makes it when it is needed first; it is removed when this is
+/// dropped.
 pub struct TempDir(PathBuf);
 
 impl TempDir {
-    pub fn make(path: &Path) -> Result<TempDir, String> {
-        let failed = |error: std::io::Error| format!("temporary directory {}: {error}", path.display());
-        match fs::DirBuilder::new().mode(0o700).create(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+    /// Takes care of it; `now`: it is made at once.
+    pub fn new(path: &Path, now: bool) -> Result<TempDir, String> {
+        let temp = TempDir(path.to_owned());
+        if now {
+            let failed = |error: std::io::Error| format!("temporary directory {}: {error}", path.display());
+            match fs::DirBuilder::new().mode(0o700).create(path) {
                 // Of an earlier worker of the run, which died.
-                fs::remove_dir_all(path).map_err(failed)?;
-                fs::DirBuilder::new().mode(0o700).create(path).map_err(failed)?;
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                other => other.map_err(failed)?,
             }
-            other => other.map_err(failed)?,
         }
-        Ok(TempDir(path.to_owned()))
+        Ok(temp)
     }
 
     /// So that another user's commands may use it.
@@ -257,7 +259,8 @@ impl TempDir {
 
 impl Drop for TempDir {
     fn drop(&mut self) {
-        if fs::remove_dir(&self.0).is_err() {
+        let removed = fs::remove_dir(&self.0);
+        if removed.is_err_and(|error| error.kind() != std::io::ErrorKind::NotFound) {
             // Not empty. What cannot be removed stays below the run's directory, which is removed at its end.
             let _ = fs::remove_dir_all(&self.0);
         }

@@ -37,7 +37,7 @@ impl Flow {
     async fn close(self: &Rc<Self>, task: TaskId, end: End, hooks: &[HookWhen], rolls_back: bool) {
         let declared = &self.workflow.tasks[task.0 as usize];
         let ctx = self.context(task, end.attempts.max(1), Cancel::default()).unwrap_or_else(|_| self.own_context());
-        if !ctx.is_simulated() {
+        if self.run.names_temp_dir() && !ctx.is_simulated() {
             // Handlers may look at it; what cannot be made shows itself there.
             let _ = std::fs::create_dir_all(&ctx.temp_dir);
         }

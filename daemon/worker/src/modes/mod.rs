@@ -1,6 +1,7 @@
 //! Looking at files without a daemon: `validate`, `graph`, `plan`. As the caller, with JSON for programs.
 
 mod given;
+mod library;
 mod plan;
 
 use std::path::Path;
@@ -21,6 +22,7 @@ use crate::link::Link;
 use crate::log::Log;
 use crate::run::Run;
 use given::Options;
+pub use library::library;
 
 /// 0, or 2 when something is wrong with a file or with the call.
 pub fn look(word: &str, words: Vec<String>) -> ExitCode {

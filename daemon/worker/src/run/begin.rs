@@ -150,6 +150,7 @@ impl Run {
             history,
             vm: Default::default(),
             defined: Default::default(),
+            names_temp_dir: Default::default(),
             flows: Default::default(),
             lingering: Default::default(),
             cancelled: Default::default(),

@@ -47,6 +47,7 @@ pub struct Run {
     pub desk: Desk,
     vm: OnceCell<Vm>,
     defined: OnceCell<Rc<Defined>>,
+    names_temp_dir: OnceCell<bool>,
     flows: RefCell<Vec<Weak<Flow>>>,
     /// Async hooks and the like: joined at the end.
     lingering: RefCell<JoinSet<()>>,
@@ -70,6 +71,15 @@ impl Run {
     /// What the file defines, once it does.
     pub fn defined(&self) -> Option<&Rc<Defined>> {
         self.defined.get()
+    }
+
+    /// Whether the program names the directory of an attempt: then it must be there before anything uses it.
+    pub fn names_temp_dir(&self) -> bool {
+        const NAME: &[u8] = b"temp_directory";
+        *self.names_temp_dir.get_or_init(|| {
+            let files = self.vm().bundle();
+            files.values().any(|text| text.windows(NAME.len()).any(|window| window == NAME))
+        })
     }
 
     /// Values of the run, with the defaults of the file.

@@ -18,9 +18,12 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Who holds what.
 #[derive(Default)]
 pub(super) struct Allocations {
-    held: BTreeMap<u64, (Option<String>, Vec<(String, u64)>)>,
+    held: BTreeMap<u64, Held>,
     next: u64,
 }
+
+/// The task that holds, and its amounts by name.
+type Held = (Option<String>, Vec<(String, u64)>);
 
 impl Allocations {
     fn used(&self, name: &str) -> u64 {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -28,7 +27,6 @@ pub struct Faults {
 #[derive(Default)]
 struct State {
     journal: Vec<Numbered>,
-    asks: Vec<(String, Value)>,
     to_worker: Option<UnixStream>,
     pid: Option<u32>,
     killed: bool,
@@ -121,10 +119,6 @@ impl Fake {
         self.shared.0.lock().expect("not poisoned").journal.iter().map(|numbered| numbered.record.clone()).collect()
     }
 
-    pub fn asks(&self) -> Vec<(String, Value)> {
-        self.shared.0.lock().expect("not poisoned").asks.clone()
-    }
-
     pub fn end(&self) -> RunEnd {
         let found = self.journal().into_iter().rev().find_map(|record| match record {
             Record::RunFinished { end } => Some(*end),
@@ -194,12 +188,6 @@ impl Running {
     }
 }
 
-impl Ended {
-    pub fn has_line(&self, text: &str) -> bool {
-        self.log.iter().any(|line| line["msg"].as_str().is_some_and(|message| message.contains(text)))
-    }
-}
-
 fn serve(listener: &UnixListener, shared: &(Mutex<State>, Condvar), job: &Assignment, faults: Faults) {
     while let Ok((stream, _)) = listener.accept() {
         // A connection that breaks is part of the game.
@@ -227,9 +215,8 @@ fn connection(
     loop {
         match receive(&mut stream)? {
             ToSlothd::Hello { .. } => panic!("a second hello"),
-            ToSlothd::Ask { id, what, body } => {
+            ToSlothd::Ask { id, what, .. } => {
                 let ok = Some(answer(&what));
-                lock.lock().expect("not poisoned").asks.push((what, body));
                 send(&mut stream, &ToWorker::Answer { id, ok, refused: None });
             }
             ToSlothd::Records { records } => {
@@ -289,9 +276,4 @@ fn send(stream: &mut UnixStream, message: &ToWorker) {
     let length = u32::try_from(text.len()).expect("short");
     // The worker may have gone.
     let _ = stream.write_all(&length.to_le_bytes()).and_then(|()| stream.write_all(&text));
-}
-
-/// Whether a file is there.
-pub fn exists(path: &Path) -> bool {
-    path.exists()
 }

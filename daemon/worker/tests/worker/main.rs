@@ -1,4 +1,5 @@
 //! The worker against a slothd that is played by the test.
+#![allow(clippy::panic, reason = "tests")]
 
 mod basics;
 mod crashes;

@@ -96,7 +96,8 @@ pub(crate) fn reference_list(raws: &[Raw]) -> Read<Vec<Reference>> {
     Ok(found)
 }
 
-const SAGA_KEYS: [&str; 7] = ["participants", "coordinator", "compensation", "timeout", "retry", "retries", "name"];
+pub(super) const SAGA_KEYS: [&str; 7] =
+    ["participants", "coordinator", "compensation", "timeout", "retry", "retries", "name"];
 
 /// `saga = {participants=, coordinator=, compensation=, timeout=, retry=}`.
 pub(crate) fn saga(raw: &Raw, desk: &Desk) -> Read<SagaDraft> {

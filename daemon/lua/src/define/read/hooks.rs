@@ -7,7 +7,7 @@ use crate::define::desk::Desk;
 use crate::define::fault::Fault;
 use crate::define::raw::{Raw, RawTable};
 
-const KINDS: [(&str, HookWhen); 10] = [
+pub(super) const KINDS: [(&str, HookWhen); 10] = [
     ("pre_task", HookWhen::PreTask),
     ("post_task", HookWhen::PostTask),
     ("on_success", HookWhen::OnSuccess),

@@ -13,3 +13,13 @@ pub(crate) use plain::{
     boolean, delegate, duration_ms, env, function, int, json, json_map, optional_duration, strings, text,
 };
 pub(crate) use policies::{backoff, circuit, priority, resources, retry, size};
+
+/// Tables that the editor types describe by hand, with the keys that are read.
+#[cfg(test)]
+pub(crate) fn shapes() -> Vec<(&'static str, Vec<&'static str>)> {
+    vec![
+        ("RetryOptions", policies::RETRY_KEYS.to_vec()),
+        ("Saga", compose::SAGA_KEYS.to_vec()),
+        ("Hooks", hooks::KINDS.map(|(name, _)| name).to_vec()),
+    ]
+}

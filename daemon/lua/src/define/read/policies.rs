@@ -46,7 +46,7 @@ fn attempts(raw: &Raw, least: i64) -> Read<u32> {
     int(raw, least, RETRIES_MAX).map(|number| number as u32)
 }
 
-const RETRY_KEYS: [&str; 12] = [
+pub(super) const RETRY_KEYS: [&str; 12] = [
     "max_attempts",
     "strategy",
     "backoff_strategy",

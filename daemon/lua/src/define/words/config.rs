@@ -152,7 +152,7 @@ pub(crate) const CONFIG: &[WorkflowWord] = &[
     switch!("detect_drift", "Compare with reality after success.", draft => |draft, on| draft.workflow.config.detect_drift = on),
     key(
         "on_failure",
-        "\"rollback\" | \"compensate\" | \"none\" | (ctx: any, err: any) -> ...any",
+        "\"rollback\" | \"compensate\" | \"none\" | ((ctx: any, err: any) -> ...any)",
         "After the failure of the workflow.",
         on_failure,
     ),

@@ -15,6 +15,8 @@ const fn global(name: &'static str, kind: &'static str, about: &'static str) -> 
     Global { name, kind, about }
 }
 
+const VALUES: &str = "((defaults: {[string]: any}) -> {[string]: any}) & {[string]: any}";
+
 /// Globals of the definition side; libraries describe themselves.
 pub const GLOBALS: &[Global] = &[
     global("define_task", "(table: TaskTable) -> Task", "Registers a task, so that workflows can name it."),
@@ -22,17 +24,16 @@ pub const GLOBALS: &[Global] = &[
     global("sequence", "(elements: {Element}) -> Descriptor", "The same as chain."),
     global("parallel", "(elements: Tasks, options: ParallelOptions?) -> Descriptor", "No order of its own."),
     global("when", "(condition: Condition) -> When", "The first branch whose condition holds."),
-    global(
-        "values",
-        "((defaults: {[string]: any}) -> {[string]: any}) & {[string]: any}",
-        "Values of the run; called, it adds defaults.",
-    ),
-    global("Values", "typeof(values)", "The same as values."),
+    global("values", VALUES, "Values of the run; called, it adds defaults."),
+    global("Values", VALUES, "The same as values."),
     global("params", "{[string]: any}", "Parameters of the run."),
     global("outputs", "{[string]: any}?", "Table of the script's outputs, collected when the run ends."),
     global("export", "(name: string | {[string]: any}, value: any?) -> ()", "Adds outputs."),
     global("import", "(path: string) -> any", "Evaluates another file once and returns its value."),
     global("require", "(name: string) -> any", "A built-in module, else a file of the module path."),
+    global("sleep", "(seconds: Duration) -> ()", "Waits; other coroutines go on."),
+    global("modules", "() -> {string}", "Names of the library modules."),
+    global("package", "{loaded: {[string]: any}, path: string}", "Where require looks."),
     global("runner_config", "RunnerConfig?", "Configuration of the run."),
     global("name", "string?", "Name of the implicit workflow."),
     global("version", "string?", "Version of the implicit workflow."),
@@ -86,10 +87,26 @@ pub const FUNCTIONS: &[Global] = &[
     global("saga.compensate", "(saga: any, undo: (ctx: any) -> ...any) -> ()", "What undoes a participant."),
     global("saga.complete", "(participant: string) -> ()", "Marks a logical participant."),
     global("saga.commit", "(saga: any) -> ()", "Nothing is undone any more."),
+    global("saga.abort", "(saga: any, reason: string?) -> ()", "Compensates what was done, and ends the saga."),
     global("resource.allocate", "(request: {[string]: any}) -> (string?, string?)", "Reserves resources."),
     global("resource.release", "(id: string) -> boolean", "Gives them back."),
     global("resource.usage", "() -> {[string]: any}", "What the run uses."),
     global("core.stats", "() -> {[string]: any}", "Numbers of the daemon."),
     global("core.resources", "() -> {[string]: any}", "Capacity, allocated, free."),
     global("core.version", "() -> string", "Version of the daemon."),
+    global("core.submit", "(f: () -> ...any, name: string?) -> any", "Runs a function beside the task."),
+    global("stack.set_output", "(name: string, value: any) -> boolean", "The same as export."),
+    global(
+        "error.try",
+        "(f: any, catch: any?, finally: any?) -> (any, any)",
+        "Result of f, and what was caught; catch gets the message and the error.",
+    ),
+    global(
+        "error.retry",
+        "(f: any, max: any?, delay_ms: any?, multiplier: number?) -> (any, string?)",
+        "f, until it succeeds.",
+    ),
+    global("error.new", "(message: any, fields: {[string]: any}?) -> Error", "An error with fields."),
+    global("error.wrap", "(err: any, message: string?) -> Error", "An error with a cause."),
+    global("error.is", "(err: any, kind: string) -> boolean", "Whether it, or one of its causes, is of a kind."),
 ];
