@@ -140,7 +140,7 @@ fn refused(refusal: &Refusal) -> ServiceError {
                 .hint("wait, cancel waiting runs, or raise engine.max_queued")
         }
         Refusal::Running => ServiceError::new(ErrorCode::Conflict, "the run has not ended"),
-        Refusal::NoWorkflow => ServiceError::new(ErrorCode::NotSupported, "the run is one of a command"),
+        Refusal::NoWorkflow => ServiceError::new(ErrorCode::Conflict, "the run is one of a command"),
         Refusal::Stale => ServiceError::new(ErrorCode::StaleVersion, "the schedule was changed at the same time")
             .hint("read it again and repeat the request"),
         Refusal::NotRunning => ServiceError::new(ErrorCode::Conflict, "the run has ended"),

@@ -74,6 +74,8 @@ fn every_route_knows_its_methods_and_refuses_others_in_the_one_form() {
     instance.add_shell("x", "true");
     let run = instance.trigger("x");
     instance.finished(&run);
+    let bundle = json!({ "main": "/x.sloth", "files": { "/x.sloth": "task('x')" } });
+    instance.ok("PUT", "/workflows/x", json!({ "bundle": bundle }));
     let document = instance.ok("GET", "/openapi.json", Value::Null);
     let mut count = 0;
     for (path, methods) in document["paths"].as_object().into_iter().flatten() {

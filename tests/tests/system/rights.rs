@@ -20,6 +20,13 @@ type Expected = (u16, u16, u16);
 const ALL: Expected = (200, 200, 200);
 const OWN: Expected = (200, 200, 403);
 const ADMIN: Expected = (200, 403, 403);
+const MADE: Expected = (201, 201, 201);
+/// What only a run of a workflow has, asked of a run of a command.
+const CONFLICT: Expected = (409, 409, 403);
+
+const NEW_RUN: &str =
+    r#"{"source":{"bundle":{"main":"/a.sloth","files":{"/a.sloth":"task('a')"}}},"invocation_dir":"/"}"#;
+const SAVED: &str = r#"{"bundle":{"main":"/a.sloth","files":{"/a.sloth":"task('a')"}}}"#;
 
 /// Every route; `{name}` and `{id}` are filled in. `true`: a success leaves an entry in the audit trail.
 const TABLE: &[(&str, &str, &str, Expected, bool)] = &[
@@ -65,6 +72,26 @@ const TABLE: &[(&str, &str, &str, Expected, bool)] = &[
     ("POST /runs/{id}/cancel", "", "{}", OWN, false),
     ("GET /runs/{id}/logs", "", "", OWN, false),
     ("GET /runs/{id}/logs/stream", "", "", OWN, false),
+    ("POST /runs", "", NEW_RUN, MADE, true),
+    ("POST /runs/{id}/pause", "", "{}", CONFLICT, false),
+    ("POST /runs/{id}/unpause", "", "{}", CONFLICT, false),
+    ("POST /runs/{id}/resume", "", "{}", CONFLICT, false),
+    ("POST /runs/{id}/rerun", "", "{}", CONFLICT, false),
+    ("POST /runs/{id}/compensate", "", "{}", CONFLICT, false),
+    ("GET /runs/{id}/tasks", "", "", OWN, false),
+    ("GET /runs/{id}/graph", "", "", CONFLICT, false),
+    ("GET /runs/{id}/outputs", "", "", CONFLICT, false),
+    ("GET /runs/{id}/checkpoints", "", "", OWN, false),
+    ("GET /runs/{id}/artifacts", "", "", OWN, false),
+    ("GET /runs/{id}/journal", "", "", (409, 403, 403), false),
+    ("GET /runs/{id}/bundle", "", "", CONFLICT, false),
+    ("GET /runs/{id}/values", "", "", CONFLICT, false),
+    ("GET /runs/{id}/summary", "", "", OWN, false),
+    ("GET /runs/{id}/events", "", "", OWN, false),
+    ("GET /workflows", "", "", ALL, false),
+    ("GET /workflows/{name}", "", "", OWN, false),
+    ("PUT /workflows/{name}", "", SAVED, OWN, true),
+    ("DELETE /workflows/{name}", "", "", OWN, true),
     ("GET /events", "", "", ALL, false),
     ("GET /events/types", "", "", ALL, false),
     // Whether it exists is not said to those who may not see it.
@@ -179,6 +206,11 @@ impl Object {
             instance.finished(&object.run);
             object.event =
                 instance.value(&format!("SELECT max(seq) FROM events WHERE run_id = '{}'", object.run)).to_string();
+        }
+        if route.contains("/workflows/{name}") {
+            let saved = serde_json::from_str(SAVED).expect("JSON");
+            let made = instance.as_user(OWNER, &[("PUT", "/workflows/obj".to_owned(), saved)]).remove(0);
+            assert!(made.0 < 300, "{made:?}");
         }
         if route.contains("backup") {
             let backup = instance.ok("POST", "/backup/create", json!({}));
@@ -398,7 +430,13 @@ fn everything_below_the_root_is_private_whatever_the_umask() {
     let check = |path: &Path| {
         let meta = fs::symlink_metadata(path).expect("there");
         let kind = meta.file_type();
-        let expected = if kind.is_dir() { 0o700 } else { 0o600 };
+        // Workers run as the users of their runs: they make their own directories, as in /tmp, and connect with a token.
+        let expected = match path.strip_prefix(instance.root()).ok().and_then(Path::to_str) {
+            Some("work") => 0o1733,
+            Some("worker.sock") => 0o666,
+            _ if kind.is_dir() => 0o700,
+            _ => 0o600,
+        };
         assert!(kind.is_dir() || kind.is_file() || kind.is_socket(), "{}: {kind:?}", path.display());
         assert_eq!(meta.mode() & 0o7777, expected, "{}", path.display());
         kind.is_dir()

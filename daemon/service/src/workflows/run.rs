@@ -316,6 +316,6 @@ impl Service {
 }
 
 pub(super) fn no_workflow(run: &Run) -> ServiceError {
-    ServiceError::new(ErrorCode::NotSupported, format!("run {} is one of a command, not of a workflow", run.id))
+    ServiceError::new(ErrorCode::Conflict, format!("run {} is one of a command, not of a workflow", run.id))
         .hint("trigger its schedule: slothctl scheduler run")
 }
