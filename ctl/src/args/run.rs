@@ -69,6 +69,7 @@ pub(crate) struct ValueFlags {
     /// Files of values: YAML, JSON or TOML; later ones win (repeatable)
     #[arg(short = 'v', long = "values", value_name = "FILE")]
     pub(crate) value_files: Vec<String>,
+    #[allow(rustdoc::broken_intra_doc_links)] // it is no link, and the text is that of the help
     /// A value, such as db.hosts[0]=a; true, false, null and numbers are no text (repeatable)
     #[arg(long, value_name = "K=V")]
     pub(crate) set: Vec<String>,

@@ -182,7 +182,7 @@ mod tests {
         assert!(is_refused("sloth-core", "sloth-engine", true));
         assert!(!is_refused("sloth-core", "proptest", true));
         assert!(!is_refused("sloth-core", "serde_json", true));
-        assert!(is_refused("sloth-core", "serde_json", false));
+        assert!(is_refused("sloth-core", "serde", false));
         assert!(is_refused("sloth-store", "tokio", true));
     }
 
