@@ -253,8 +253,10 @@ fn a_lost_worker_is_replaced_once() {
     let (mut world, run, first) = begun();
     world.exits(first, Outcome::Exited(0));
     assert_eq!(world.status(run).0, RunStatus::Interrupted, "an exit without an end is a loss, whatever its code");
+    assert!(!world.machine.hears(first), "what it had said without an answer is not kept half");
     let second = world.start(run);
     assert_eq!(second.attempt, 2);
+    assert!(world.machine.hears(second) && !world.machine.hears(first));
     world.says(first, finished(RunStatus::Completed, None));
     world.exits(second, Outcome::Signaled(9));
     assert_eq!(

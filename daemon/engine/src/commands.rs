@@ -162,7 +162,7 @@ impl<P: Ports> Engine<P> {
                 }
             }
             Command::Worker { key, news, journal, reply } => {
-                if !self.is_open(key.run) {
+                if !self.hears(key) {
                     let _ = reply.send(Err(EngineError::Refused(Refusal::NotRunning)));
                     return;
                 }

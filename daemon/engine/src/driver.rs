@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use sloth_core::launch::Report;
 use sloth_core::machine::{Config, Early, Effects, Input, Late, Loaded, Machine, Recovered};
-use sloth_core::{Moment, RunId};
+use sloth_core::{AttemptKey, Moment, RunId};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::batch::{Batch, Flight, Purpose};
@@ -289,6 +289,10 @@ impl<P: Ports> Engine<P> {
 
     pub(crate) fn is_open(&self, run: RunId) -> bool {
         self.machine.is_open(run)
+    }
+
+    pub(crate) fn hears(&self, key: AttemptKey) -> bool {
+        self.machine.hears(key)
     }
 
     pub(crate) fn epoch(&self) -> u32 {

@@ -381,6 +381,12 @@ impl Machine {
         self.runs.contains_key(&run)
     }
 
+    /// Whether what a worker says still counts: not when its process is known to have ended, or another one goes on. What such a one
+    /// had recorded without an answer is done again by the next; kept half, it would mislead that one.
+    pub fn hears(&self, key: AttemptKey) -> bool {
+        self.runs.get(&key.run).is_some_and(|active| active.attempt == key.attempt && active.phase != Phase::Resting)
+    }
+
     /// Whether the executor is connected.
     pub fn executor_up(&self) -> bool {
         self.executor_up
