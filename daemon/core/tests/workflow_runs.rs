@@ -1,4 +1,4 @@
-//! Runs of workflows in the machine: what their workers say decides how they end, and no worker's death does (engine.md §2, §8, §9, §12).
+//! Runs of workflows in the machine: what their workers say decides how they end, and no worker's death does.
 
 #![allow(missing_docs, clippy::panic)]
 
@@ -322,7 +322,7 @@ fn a_pause_is_told_and_kept() {
     assert_eq!(world.status(run).0, RunStatus::Running);
 }
 
-/// engine.md §9.1, §9.2: places by user and in all, priorities, and one more per 30 s of waiting so that nothing starves.
+/// places by user and in all, priorities, and one more per 30 s of waiting so that nothing starves.
 #[test]
 fn places_go_by_priority_and_patience() {
     let limits = WorkerLimits { max_runs: 2, max_runs_per_user: 1, max_queued: 3, auto_resume: 1 };
@@ -344,7 +344,7 @@ fn places_go_by_priority_and_patience() {
     assert!(world.is_prepared(patient) && !world.is_prepared(late), "600 s of waiting are worth 20");
 }
 
-/// A workflow run needs no place of a command, and the other way round (scheduler.md §7).
+/// A workflow run needs no place of a command, and the other way round.
 #[test]
 fn an_unlisted_run_leaves_nothing_in_memory() {
     let (mut world, run, key) = begun();

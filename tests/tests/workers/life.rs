@@ -1,4 +1,4 @@
-//! A worker's life: what was acknowledged is there once, whoever dies in between (engine.md §12).
+//! A worker's life: what was acknowledged is there once, whoever dies in between.
 
 use std::time::Duration;
 
@@ -228,7 +228,7 @@ fn what_is_wrong_with_a_request_is_said() {
     }
 }
 
-/// security.md §3: one's own runs, and as oneself; the rest needs an administrator.
+/// one's own runs, and as oneself; the rest needs an administrator.
 #[test]
 fn others_runs_are_out_of_reach() {
     if !sloth_tests::skips::root_or_skip("others_runs_are_out_of_reach") {

@@ -1,4 +1,4 @@
-//! Cancel, pause, resume, rerun: engine §8, §12.
+//! Cancel, pause, resume, rerun.
 
 use std::fs;
 use std::process::Stdio;

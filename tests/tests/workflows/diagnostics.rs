@@ -12,7 +12,7 @@ fn validate(instance: &Instance, program: &str, words: &[&str]) -> (i32, Value) 
     (ran.code, report)
 }
 
-/// dsl §15: a code of each kind, found without a daemon.
+/// a code of each kind, found without a daemon.
 #[test]
 fn each_mistake_has_its_code_and_place() {
     let instance = Instance::prepare();

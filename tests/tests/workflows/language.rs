@@ -5,7 +5,7 @@ use sloth_tests::Instance;
 
 use crate::support::{completes, run, task};
 
-/// dsl §3.7, each row of the table "Command returns".
+/// each row of the table "Command returns".
 #[test]
 fn what_a_command_returns_is_its_result() {
     let instance = Instance::start();
@@ -44,7 +44,7 @@ t("raised", function() error("boom") end)"#;
     assert_eq!(task(&summary, "message")["message"], "said");
 }
 
-/// engine §11.3: "Participants whose work completed are compensated in reverse order of completion."
+/// "Participants whose work completed are compensated in reverse order of completion."
 #[test]
 fn a_saga_is_compensated_in_reverse() {
     let instance = Instance::start();
@@ -61,7 +61,6 @@ workflow.define("w", { stages = { { name = "s", saga = { coordinator = "c", part
     assert_eq!(crate::support::text(&mark), "one\ntwo\nthree\nundo two two\nundo one one\n");
 }
 
-/// dsl §3.6 and engine §5.
 #[test]
 fn retries_go_on_until_they_succeed() {
     let instance = Instance::start();
@@ -75,7 +74,7 @@ fn retries_go_on_until_they_succeed() {
     assert_eq!(crate::support::text(&mark).lines().count(), 3);
 }
 
-/// engine §4.3: "This is how notification and clean-up steps are written."
+/// "This is how notification and clean-up steps are written."
 #[test]
 fn a_step_for_failures_runs_although_the_run_is_failing() {
     let instance = Instance::start();
@@ -91,7 +90,7 @@ workflow.define("w"):tasks({ "import", "tell", "never" })"#;
     assert_eq!(task(&summary, "never")["skip_reason"], "dependency_failed");
 }
 
-/// dsl §7: "values cannot inject code".
+/// "values cannot inject code".
 #[test]
 fn templates_in_shell_commands_are_no_code() {
     let instance = Instance::start();
@@ -102,7 +101,7 @@ fn templates_in_shell_commands_are_no_code() {
     assert!(out.contains("home none"), "{out}");
 }
 
-/// dsl §12 and §4.4: "concurrent tasks".
+/// "concurrent tasks".
 #[test]
 fn no_more_tasks_run_at_once_than_are_allowed() {
     let instance = Instance::start();

@@ -68,7 +68,7 @@ fn json_lines_hold_each_event_once() {
     assert!(yaml.out.starts_with("type: summary\n"), "{}", yaml.out);
 }
 
-/// cli §2: "Exit code: of the run (0; 1 `task_failed` and other failures; 2 `definition`, `unresolved`, `validation`; …)"
+/// "Exit code: of the run (0; 1 `task_failed` and other failures; 2 `definition`, `unresolved`, `validation`; …)"
 #[test]
 fn exit_codes_follow_from_the_reason() {
     let instance = Instance::start();

@@ -103,7 +103,7 @@ mod tests {
         assert!(encrypt(b"x", b"").unwrap_err().raise);
     }
 
-    /// modules.md §9.4: "nonce‖ciphertext‖tag".
+    /// "nonce‖ciphertext‖tag".
     #[test]
     fn the_layout_with_a_key() {
         assert_eq!(encrypt(b"1234", &[7; 32]).unwrap().len(), NONCE + 4 + TAG);

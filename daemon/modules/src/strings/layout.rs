@@ -106,7 +106,7 @@ mod tests {
         assert_eq!(wrap("abcdefgh ij", 3), "abc\ndef\ngh\nij");
     }
 
-    /// README §4.1: "Printed as `850ms`, `12.3s`, `4m10s`, `2h05m`."
+    /// "Printed as `850ms`, `12.3s`, `4m10s`, `2h05m`."
     #[test]
     fn quantities() {
         for (seconds, text) in

@@ -1,4 +1,4 @@
-//! Circuit breakers, shared by all runs of one scope and remembered over restarts (engine.md §15).
+//! Circuit breakers, shared by all runs of one scope and remembered over restarts.
 //!
 //! ```text
 //!           failure_threshold in a row          recovery_timeout

@@ -1,5 +1,5 @@
 //! Rate limits and throttles, shared by all runs of one scope. Token buckets of one token: the first call is free, later ones get their
-//! turn in the order in which they asked. Idle ones are dropped after ten minutes (engine.md §15).
+//! turn in the order in which they asked. Idle ones are dropped after ten minutes.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

@@ -154,7 +154,7 @@ fn runs_are_found_by_what_only_workflows_have() {
     assert_eq!(found(RunFilter { label: label("x\" OR 1 --", None), ..RunFilter::default() }), 0);
 }
 
-/// engine.md §17 and the benchmark `noop10k`: 20,000 records of one run cost well under 0.4 s of CPU in a release build. Here, in a
+/// The benchmark `noop10k`: 20,000 records of one run cost well under 0.4 s of CPU in a release build. Here, in a
 /// build for tests, only that nothing is quadratic.
 #[test]
 fn many_records_are_appended_fast() {
