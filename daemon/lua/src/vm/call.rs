@@ -35,7 +35,7 @@ pub struct RecordedCall {
     pub function: String,
     /// Of its arguments.
     pub arguments: String,
-    /// What [`reply_json`] made of its reply.
+    /// What `reply_json` made of its reply.
     pub results: serde_json::Value,
 }
 

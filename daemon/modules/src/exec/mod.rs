@@ -1,4 +1,4 @@
-//! `exec`: commands. [`run`] is also what the worker uses for the string and argv commands of tasks.
+//! `exec`: commands. [`run()`] is also what the worker uses for the string and argv commands of tasks.
 
 mod attempt;
 mod background;
