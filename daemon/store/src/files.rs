@@ -5,6 +5,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::OpenError;
 use crate::schema::APPLICATION_ID;
@@ -38,14 +39,18 @@ impl Lock {
             .open(&path)
             .map_err(|e| OpenError::io(&path, "open the lock file", &e))?;
         same_file(&path, &file)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut text = String::new();
-                let pid = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
-                return Err(OpenError::AlreadyRunning { pid, path });
+        for left in (0..ORPHANED_TRIES).rev() {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) => {
+                    let pid = holder(&mut file);
+                    if left == 0 || pid.is_none_or(is_alive) {
+                        return Err(OpenError::AlreadyRunning { pid, path });
+                    }
+                    std::thread::sleep(ORPHANED_PAUSE);
+                }
+                Err(TryLockError::Error(e)) => return Err(OpenError::io(&path, "lock", &e)),
             }
-            Err(TryLockError::Error(e)) => return Err(OpenError::io(&path, "lock", &e)),
         }
         // The number is only for the message of the next one; on a full disk it may be missing.
         let written = file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0)));
@@ -54,6 +59,23 @@ impl Lock {
         }
         Ok(Lock { _file: file })
     }
+}
+
+/// A slothd that was killed between fork and exec of its supervisor leaves a child that holds the lock until it execs. As long as the
+/// process that took the lock is gone, it is worth waiting for that: a second in all.
+const ORPHANED_TRIES: u32 = 51;
+const ORPHANED_PAUSE: Duration = Duration::from_millis(20);
+
+/// Number of the process that took the lock.
+fn holder(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_string(&mut text)).ok()?;
+    text.trim().parse().ok()
+}
+
+/// A process that has ended and was not waited for yet has no memory any more (proc_pid_statm(5)).
+fn is_alive(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/statm")).is_ok_and(|text| !text.starts_with("0 "))
 }
 
 /// A file beside another, with a suffix: `stacks.db-wal`.

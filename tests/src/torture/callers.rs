@@ -85,6 +85,8 @@ impl Promised {
             let Some((status, _)) =
                 self.insist(&Request::new("DELETE", &format!("/schedules/{name}")), socket, stopped)
             else {
+                // Asked for, and nobody heard what became of it: there or gone, both are right.
+                self.schedules.pop();
                 return;
             };
             match status {

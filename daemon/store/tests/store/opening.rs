@@ -75,6 +75,24 @@ fn two_at_once() {
     assert!(error.to_string().contains(&format!("pid {}", std::process::id())));
 }
 
+/// slothd killed between fork and exec: its child holds the lock for a moment, and the process that took it is gone.
+#[test]
+fn the_lock_of_a_dead_one_is_waited_for() {
+    let (_dir, path) = closed();
+    let lock = path.with_file_name("stacks.db.lock");
+    // Above the highest process number of Linux (proc_sys_kernel(5)), so nobody has it.
+    std::fs::write(&lock, "4194305\n").expect("writable");
+    let held = std::fs::File::open(&lock).expect("readable");
+    held.try_lock().expect("free");
+    let released = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(150));
+        drop(held);
+    });
+    let (_store, opened) = open(&path);
+    assert!(!opened.created);
+    released.join().expect("no panic");
+}
+
 #[test]
 fn a_file_that_others_can_read() {
     let (_dir, path) = closed();

@@ -81,12 +81,19 @@ fn cancel_one_task() {
 fn pause() {
     let mut fake = Fake::new(
         r#"
-        task("a"):command("sleep 0.3")
+        task("a"):command("touch begun; sleep 0.3")
         task("b"):command("true"):depends_on("a")
         "#,
     );
     let running = fake.start();
     running.until(started("a"));
+    // The record comes first: what is not running yet when the pause comes waits for its end.
+    for _ in 0..1000 {
+        if fake.path("begun").exists() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
     running.tell(&ToWorker::Pause);
     running.until(|record| matches!(record, Record::TaskFinished { end } if end.name == "a"));
     std::thread::sleep(Duration::from_millis(300));
